@@ -68,7 +68,7 @@ def _one() -> dict[str, float]:
         client.post("/api/v2/workbins", json=ASKED).raise_for_status()
         answered = time.perf_counter()
     stopping = time.perf_counter()
-    reel.stop()
+    reel.close()
     return {
         "play": played - began,
         "first request": answered - sent,

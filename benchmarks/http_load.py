@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+SECONDS = 8.0
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -62,9 +64,9 @@ def requests_per_second(port: int, exchange: MeasuredExchange, *, connections: i
     return asyncio.run(_run(port, exchange, connections, each))
 
 
-async def _latencies(port: int, exchange: MeasuredExchange, rate: float, seconds: float) -> list[float]:
+async def _latencies(port: int, exchange: MeasuredExchange, rate: float, seconds: float, delay: float) -> list[float]:
     connections = [(await asyncio.open_connection("127.0.0.1", port), asyncio.Lock()) for _ in range(4)]
-    begin = time.perf_counter()
+    begin = time.perf_counter() + delay
 
     async def one(number: int) -> float:
         intended = begin + number / rate
@@ -80,10 +82,18 @@ async def _latencies(port: int, exchange: MeasuredExchange, rate: float, seconds
     return found
 
 
-def p99_seconds(port: int, exchange: MeasuredExchange, rate: float, *, seconds: float = 8.0) -> float:
-    """Send requests at a constant rate and return the 99th percentile of the times from their intended start."""
-    found = sorted(asyncio.run(_latencies(port, exchange, rate, seconds)))
-    return found[int(len(found) * 0.99)]
+async def _interleaved(ports: Sequence[int], exchange: MeasuredExchange, rate: float) -> list[list[float]]:
+    delays = [0.5 + number / rate / len(ports) for number in range(len(ports))]
+    running = (_latencies(port, exchange, rate, SECONDS, delay) for port, delay in zip(ports, delays, strict=True))
+    return await asyncio.gather(*running)
+
+
+def p99_seconds(ports: Sequence[int], exchange: MeasuredExchange, rate: float) -> list[float]:
+    """Send requests to each server at a constant rate; return the 99th percentiles of the times from intended starts.
+
+    The servers get their requests in turn, so that another load of the machine affects all of them.
+    """
+    return [sorted(found)[int(len(found) * 0.99)] for found in asyncio.run(_interleaved(ports, exchange, rate))]
 
 
 def first_event_seconds(port: int, path: str, *, times: int = 50) -> list[float]:

@@ -21,6 +21,10 @@ from cometreel.jsonvalue import encode
 
 PATH = "/api/v2/workbins"
 OFFSET = 0.02  # seconds from a POST to its notification in the engine's scenario
+UPGRADE = (
+    b"GET /api/v2/notifications HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 TURNS = 3
 WARMEST = 60  # maximum seconds of warm-up load, for Java's compiler
 STEADY = 1.03  # warm-up ends if the rate grows by less than this factor
@@ -36,6 +40,7 @@ def bench(folder: Path) -> None:
     _startup(folder)
     _sessions(folder)
     _memory(folder)
+    _websockets(folder)
     _growth(folder)
 
 
@@ -51,7 +56,7 @@ def _servers(folder: Path) -> None:
     ):
         servers = {
             "uvicorn answering a constant": constant,
-            "serve (uvicorn, uvloop, httptools)": ours,
+            "serve": ours,
             "the same application in granian, ASGI": asgi,
             "the same driver in granian, RSGI": rsgi,
             "mitmdump with the replay addon": proxy,
@@ -63,7 +68,7 @@ def _servers(folder: Path) -> None:
     for name, samples in found.items():
         row(name, [clock for clock, _ in samples], "requests/s")
         row("", [cpu for _, cpu in samples], "requests per s of CPU time")
-    first = found["serve (uvicorn, uvloop, httptools)"]
+    first = found["serve"]
     for other in ("uvicorn answering a constant", "the same driver in granian, RSGI", "mitmdump with the replay addon"):
         pairs = zip(first, found[other], strict=True)
         row(f"ratio serve : {other}", [mine[1] / its[1] for mine, its in pairs])
@@ -146,6 +151,29 @@ async def _memory_per_session(server: ServerProcess, count: int) -> float:
     for session in sessions:
         session.writer.close()
     return each
+
+
+def _websockets(folder: Path) -> None:
+    heading("Serving: memory of an open WebSocket, kB (goal: at most 8)")
+    with serve(folder, folder / "pushing.yaml") as server:
+        row("3,000 WebSockets", [asyncio.run(_memory_per_websocket(server, 3000)) / 1000], "kB")
+
+
+async def _memory_per_websocket(server: ServerProcess, count: int) -> float:
+    before = server.memory()
+    writers = [await _open_websocket(server.port) for _ in range(count)]
+    await _wait_for_stable_memory(server)
+    each = (server.memory() - before) / count
+    for writer in writers:
+        writer.close()
+    return each
+
+
+async def _open_websocket(port: int) -> asyncio.StreamWriter:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(UPGRADE)
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    return writer
 
 
 async def _wait_for_stable_memory(server: ServerProcess) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import json
 import re
-import sys
 from collections.abc import Callable, Hashable
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar, NoReturn, Self, TypeAlias, cast
@@ -22,6 +21,7 @@ __all__ = [
     "NumberLiteral",
     "as_text",
     "decode",
+    "decode_encoded",
     "decode_lenient",
     "encode",
     "exact",
@@ -100,7 +100,8 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=number,
 _DECODER_OF_MINUS_ZERO = json.JSONDecoder(  # calls Python for each integer, which takes longer
     parse_constant=_refuse_constant, parse_float=number, parse_int=_integer, object_pairs_hook=_refuse_duplicates
 )
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_UNCHECKED_DECODER = json.JSONDecoder(parse_float=number)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), allow_nan=False)
 
 
 def _fast_encoder() -> Callable[[JSON], str]:
@@ -113,30 +114,20 @@ def _fast_encoder() -> Callable[[JSON], str]:
 
 
 _encoded_text = _fast_encoder()
-_SORTED_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
-
-
-def _share_keys(pairs: list[tuple[str, JSON]]) -> JSONObject:
-    return _refuse_duplicates([(sys.intern(name), value) for name, value in pairs])
-
-
-_SHARING_DECODER = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_float=number, parse_int=_integer, object_pairs_hook=_share_keys
+_SORTED_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), allow_nan=False, sort_keys=True
 )
 
 
-def decode(text: str | bytes, *, share_keys: bool = False) -> JSON:
+def decode(text: str | bytes) -> JSON:
     """Decode one JSON text; bytes are UTF-8, with or without a byte order mark.
-
-    `share_keys` saves memory if many texts with the same keys are decoded and kept.
 
     :raises NotJSON: if it isn't JSON, or would be changed by encoding it again.
     """
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig" if text.startswith(codecs.BOM_UTF8) else "utf-8")
-        usual = _DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER
-        decoder = _SHARING_DECODER if share_keys else usual
+        decoder = _DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER
         if text[:1] not in ("{", "["):
             return cast("JSON", decoder.decode(text))
         value, end = decoder.raw_decode(text)  # `decode` searches for blanks around the text
@@ -149,6 +140,13 @@ def decode(text: str | bytes, *, share_keys: bool = False) -> JSON:
     except ValueError as error:
         raise NotJSON(str(error)) from None
     return cast("JSON", value)
+
+
+def decode_encoded(encoded: bytes) -> JSON:
+    """Return the value that `encode` encoded. Takes a third of the time of `decode`, because it checks nothing."""
+    text = encoded.decode()
+    value: JSON = (_DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _UNCHECKED_DECODER).decode(text)
+    return value
 
 
 def _may_have_minus_zero(text: str) -> bool:
@@ -228,10 +226,14 @@ def as_text(value: JSON) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
+_LIKE_FLOAT = re.compile(r"[0-9][.e]")
+"""A float is written with a point or an exponent, but so are some texts."""
+
+
 def sorted_text(value: JSON) -> str:
     """Return a text that is equal for values that are the same: keys are sorted, and `1.50` is `1.5`."""
     text = _SORTED_ENCODER.encode(value)
-    if not _contains(value, float):
+    if not _LIKE_FLOAT.search(text) or not _contains(value, float):
         return text
     return _encoded_with(value, _canonical, _SORTED_ENCODER, text)
 

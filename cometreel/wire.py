@@ -6,27 +6,50 @@ creates a `Request`, calls the engine with the time, and performs the effects.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass
+from encodings.aliases import aliases
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal, TypeAlias
 
-__all__ = ["Accept", "Drop", "Effect", "Forward", "Frame", "Headers", "Log", "Reply", "Request"]
+__all__ = [
+    "Accept",
+    "Begin",
+    "Chunk",
+    "Drop",
+    "Effect",
+    "End",
+    "Forward",
+    "Frame",
+    "Headers",
+    "Log",
+    "Reply",
+    "Request",
+    "charset_of",
+]
 
 
-_CHARSETS = {
-    "iso-8859-1": "latin-1",
-    "iso8859-1": "latin-1",
-    "latin1": "latin-1",
-    "latin-1": "latin-1",
-    "iso-8859-15": "iso-8859-15",
-    "windows-1252": "cp1252",
-    "cp1252": "cp1252",
-    "utf-16": "utf-16",
-    "utf-16le": "utf-16-le",
-    "utf-16be": "utf-16-be",
-}
-"""Names of charsets in lower case, and their names in Python."""
+_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_CODECS = frozenset(
+    {
+        *(f"iso8859_{number}" for number in (*range(2, 12), *range(13, 17))),
+        *(f"cp{number}" for number in (*range(1250, 1259), 932, 949)),
+        *("latin_1", "koi8_r", "koi8_u", "shift_jis", "euc_jp", "euc_kr", "gb2312", "gbk", "gb18030", "big5"),
+        *("utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be"),
+    }
+)
+"""Python's names of the charsets of texts. It has others, such as `zip` and `idna`, which a client must not choose."""
+
+
+@lru_cache(maxsize=1024)
+def charset_of(content_type: str) -> str:
+    """Return Python's name of the charset in a Content-Type; empty for UTF-8, for an unknown one and for none."""
+    found = _CHARSET.search(content_type)
+    name = found[1].lower().replace("-", "_") if found else ""
+    codec = aliases.get(name, name)
+    return codec if codec in _CODECS else ""
 
 
 class Headers:
@@ -81,11 +104,7 @@ class Headers:
     def charset(self) -> str:
         """Return Python's name of the charset in Content-Type; empty for UTF-8, for an unknown one and for none."""
         if self._charset is None:
-            self._charset = ""
-            for parameter in (self.get("content-type") or "").lower().split(";")[1:]:
-                name, _, value = parameter.partition("=")
-                if name.strip() == "charset":
-                    self._charset = _CHARSETS.get(value.strip().strip("\"'"), "")
+            self._charset = charset_of(self.get("content-type") or "")
         return self._charset
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -153,6 +172,30 @@ class Reply:
 
 
 @dataclass(slots=True, unsafe_hash=True)
+class Begin:
+    """Start an HTTP reply whose body is sent in parts: any number of `Chunk` follow, then `End` or `Drop`."""
+
+    request_id: int
+    status: int
+    headers: Headers = Headers()
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Chunk:
+    """Send a part of the body of a reply that has begun; `delivered` or `gone` follows for each, in order."""
+
+    request_id: int
+    data: bytes
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class End:
+    """End a reply that was sent in parts. Nothing follows, except `delivered` for its last parts."""
+
+    request_id: int
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Accept:
     """Complete the WebSocket upgrade, with these extra header fields."""
 
@@ -191,4 +234,4 @@ class Log:
     text: str
 
 
-Effect: TypeAlias = Reply | Accept | Frame | Drop | Forward | Log
+Effect: TypeAlias = Reply | Begin | Chunk | End | Accept | Frame | Drop | Forward | Log

@@ -70,7 +70,7 @@ def distill(
             profile=chosen_profile(profile, "--profile") if profile else None,
             generalise=generalise,
         )
-    written = write_scenario(distilled.file, _output_path(journal, out), force=force, inline_limit=inline_limit)
+    written = write_scenario(distilled, _output_path(journal, out), force=force, inline_limit=inline_limit)
     if written.difference:
         click.echo(written.difference)
     click.echo(written.path)

@@ -70,7 +70,7 @@ def import_(
             progress=progress,
         )
         written = write_scenario(
-            distilled.file.model_copy(update={"title": file.stem}),
+            distilled.with_title(file.stem),
             out or file.with_suffix(".yaml"),
             **options,
         )

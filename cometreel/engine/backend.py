@@ -60,6 +60,7 @@ class Backend:
         wallclock: Callable[[], datetime] = _epoch,
     ) -> None:
         self.settings = settings = settings or ReplaySettings()
+        self._given = scenario, tuple(responders)  # that of `reset`
         self._responders, self._wallclock = list(responders), wallclock
         self.journal = RequestJournal(settings.max_calls)
         self.counters = Counters()
@@ -84,11 +85,11 @@ class Backend:
         )
         self._use(scenario)
 
-    def _use(self, scenario: CompiledScenario) -> None:
-        """Create everything that depends on the scenario."""
+    def _use(self, scenario: CompiledScenario, previous: PreparedScenario | None = None) -> None:
+        """Create everything that depends on the scenario; `previous` is that before exchanges were added or removed."""
         self.scenario, self._endpoint = scenario, self.server.settings.endpoint
         self._router.keeps_when_gone = scenario.session.when_gone == "keep"
-        prepared = PreparedScenario(scenario)
+        self._prepared = prepared = PreparedScenario(scenario, previous)
         values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
         self._player = Player(prepared, self.settings, self._schedule, self._wallclock, values)
         self._handler = self._application.handler = RequestHandler(
@@ -210,7 +211,7 @@ class Backend:
 
     # ------------------------------------------------------------------ called by `Control`
     def reset(self, now: float) -> list[Effect]:
-        """Restart with the same scenario and speed: without sessions, calls, plays and added faults.
+        """Restart with the same speed, without sessions, calls, plays and everything that was added.
 
         Held requests are answered and WebSockets closed, as by a server that restarts; the next request of a CometD
         client is answered with advice to shake hands again.
@@ -218,7 +219,8 @@ class Backend:
         self._catch_up(now)
         self._release()
         self.journal.clear()
-        self._start(self.scenario)
+        scenario, self._responders[:] = self._given
+        self._start(scenario)
         return self._take_effects()
 
     def set_speed(self, speed: float, now: float) -> list[Effect]:
@@ -239,11 +241,29 @@ class Backend:
     def replace(self, scenario: CompiledScenario, now: float) -> list[Effect]:
         """Play another scenario from now on. Sessions stay, and scheduled actions are still performed."""
         self._catch_up(now)
+        self._given = scenario, self._given[1]
         self.server.reconfigure(bayeux_settings(scenario.bayeux))
         self.sessions.configure(scenario.session)
-        faults = self._handler.faults
+        faults = Faults(scenario.faults, self.faults.last)
+        for session in self.sessions:
+            session.timeline.clear()
         self._use(scenario)
         self._handler.adopt(self.sessions, faults)
+        return self._take_effects()
+
+    def extend(self, scenario: CompiledScenario, now: float) -> list[Effect]:
+        """Play the scenario with other exchanges from now on, until a reset.
+
+        The timeline entries must be those of before and new ones at the end. Sessions continue where they were; they
+        forget the plays of removed exchanges, because another one may get the name.
+        """
+        self._catch_up(now)
+        faults = self.faults
+        removed = self.scenario.by_name.keys() - scenario.by_name.keys()
+        self._use(scenario, self._prepared)
+        self._handler.adopt(self.sessions, faults)
+        for session in self.sessions if removed else ():
+            session.plays.forget(removed)
         return self._take_effects()
 
     # ------------------------------------------------------------------ requests

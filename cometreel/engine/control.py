@@ -18,12 +18,20 @@ from cometreel.engine.faults import ActiveFault
 from cometreel.engine.given_up import GivenUpEvent, GiveUpReason
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import CallListener, Calls
+from cometreel.engine.responders import Responder
 from cometreel.engine.sessions import Session, SessionKind
 from cometreel.engine.stub_suggestion import suggest_stub
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.scenario import CompiledScenario, fault_from, fault_written
+from cometreel.scenario import (
+    CompiledScenario,
+    ExchangeBlock,
+    FaultBlock,
+    fault_from,
+    fault_written,
+)
 from cometreel.scenario.checks import channel as check_channel
+from cometreel.scenario.runtime_changes import AddableBlock, extended, without
 from cometreel.wire import Effect
 
 __all__ = ["ClientInfo", "Control", "FaultInfo", "SessionInfo", "client_info", "fault_info", "session_info"]
@@ -166,7 +174,35 @@ class Control:
             raise OptionInvalid("data", f"it can't be encoded: {error}", "a JSON value") from None
         return self._backend.notify(self._receivers(session, user), message, now)
 
-    def add_fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
+    def add(self, blocks: Sequence[AddableBlock], *, now: float) -> list[Effect]:
+        """Add exchanges, timeline entries and faults, until a reset. Sessions continue where they were.
+
+        :raises FileInvalid: if they don't fit the scenario, with all problems; then nothing is added.
+        """
+        scenario = extended(self.scenario, [block for block in blocks if not isinstance(block, FaultBlock)])
+        faults = [fault_from(block, scenario) for block in blocks if isinstance(block, FaultBlock)]
+        effects = self._backend.extend(scenario, now)
+        for fault in faults:
+            self._backend.faults.add_fault(fault)
+        return effects
+
+    def remove(self, removed: Sequence[str | ExchangeBlock | FaultInfo], *, now: float) -> list[Effect]:
+        """Remove exchanges, by name or block, until a reset, and faults.
+
+        :raises OptionInvalid: if there is no such exchange or fault, or another exchange needs it.
+        """
+        faults = [one.number for one in removed if isinstance(one, FaultInfo)]
+        names = [one if isinstance(one, str) else one.name for one in removed if not isinstance(one, FaultInfo)]
+        scenario = without(self.scenario, names) if names else None
+        for number in faults:
+            self.remove_fault(number)
+        return [] if scenario is None else self._backend.extend(scenario, now)
+
+    def register(self, responder: Responder) -> None:
+        """Add a responder, until a reset; it is called after those added earlier, and before exchanges are matched."""
+        self._backend.register(responder)
+
+    def add_fault(self, fault: Mapping[str, JSON] | FaultBlock, *, session: int | None = None) -> FaultInfo:
         """Add a fault, written as under `faults:`; it applies to one session if `session` is given.
 
         :raises FileInvalid: with all errors of the fault.
@@ -196,7 +232,7 @@ class Control:
         return self._backend.replace(scenario, now)
 
     def reset(self, *, now: float) -> list[Effect]:
-        """Restart with the same scenario and speed: without sessions, calls, plays and added faults."""
+        """Restart with the same speed, without sessions, calls, plays and everything that was added."""
         return self._backend.reset(now)
 
     # ------------------------------------------------------------------ inside
@@ -269,13 +305,13 @@ class FaultInfo:
     """One active fault."""
 
     number: int
-    """The number for `lift`."""
+    """The number of the fault in its replay, from 1."""
     written: JSONObject
     """The fault as it is written under `faults:`."""
     session: int | None
     """The arrival number of the session that it is limited to; None for all."""
     position: str | None
-    """Its position in the scenario (`file:line:column`); None if it was added."""
+    """Its position (`file:line:column`) in the scenario or in the Python code; None if it was added as a mapping."""
 
 
 def client_info(client: BayeuxSessionInfo) -> ClientInfo:

@@ -1,7 +1,8 @@
-"""Runs the engine on asyncio: effects become futures, and one timer calls `advance`.
+"""Runs the engine on asyncio: effects become calls of the host, and one timer calls `advance`.
 
 It is the only module of the engine that reads a clock. It is independent of Bayeux, scenarios and the host (mitmproxy,
-ASGI). A host creates a `Request`, awaits the reply, and reports afterwards whether it was written.
+the HTTP server, ASGI). A host creates a `Request`, gets the reply at once or by a callback or a future, and reports
+afterwards whether it was written.
 """
 
 from __future__ import annotations
@@ -9,15 +10,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from cometreel.engine.log_limiter import LogLimiter
 from cometreel.errors import BugError
 from cometreel.masking import masked_text
-from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
+from cometreel.wire import Accept, Begin, Chunk, Drop, Effect, End, Forward, Frame, Log, Reply, Request
 
-__all__ = ["BINARY_REFUSED", "Driver", "DriverReply", "Engine", "WebSocketConversation"]
+__all__ = [
+    "BINARY_REFUSED",
+    "NORMAL_CLOSURE",
+    "Driver",
+    "DriverReply",
+    "Engine",
+    "ReplyPart",
+    "WebSocketAction",
+    "WebSocketConversation",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +37,10 @@ NORMAL_CLOSURE = 1000  # RFC 6455 §7.4.1
 BINARY_REFUSED = (1003, "Bayeux messages are text")
 """Close code (RFC 6455 §7.4.1) and reason for a client that sends a binary message."""
 
-DriverReply: TypeAlias = Reply | Drop | Forward
-"""The result of an HTTP request."""
+DriverReply: TypeAlias = Reply | Begin | Drop | Forward
+"""The result of an HTTP request. After `Begin`, call `Driver.stream` for the parts of the reply."""
+ReplyPart: TypeAlias = Chunk | End | Drop
+"""The next action of a reply that has begun: send a part, end the reply, or close the connection."""
 WebSocketAction: TypeAlias = Accept | Reply | Frame | Drop
 """The actions of a WebSocket, in order: first `Accept` (or a refusal), then frames, then `Drop`."""
 
@@ -62,6 +76,9 @@ class Engine(Protocol):
 class Driver:
     """Drives one engine on the running event loop and its clock. Not thread-safe, like asyncio.
 
+    A callback that it is given must not call `begin`, and may call `written` and `hung_up`: the effects of these calls
+    are performed after those that are being performed, so that all effects are performed in the engine's order.
+
     :raises RuntimeError: if no event loop is running.
     """
 
@@ -69,8 +86,11 @@ class Driver:
         self.engine = engine
         self._loop = asyncio.get_running_loop()
         self._ids = itertools.count(1)
-        self._held: dict[int, asyncio.Future[DriverReply]] = {}
-        self._conversations: dict[int, WebSocketConversation] = {}
+        self._held: dict[int, Callable[[DriverReply], None]] = {}
+        self._streams: dict[int, Callable[[ReplyPart], None]] = {}
+        self._conversations: dict[int, Callable[[WebSocketAction], None]] = {}
+        self._effects: deque[Effect] = deque()
+        self._performing = False
         self._log = LogLimiter(_write)
         self._timer: asyncio.Handle | None = None
         self._wakes_at = 0.0  # kept here because uvloop's handle doesn't return it after that time
@@ -90,7 +110,12 @@ class Driver:
         return answer if answer is not None else await self.wait(request.id)
 
     def begin(self, request: Request) -> DriverReply | None:
-        """Process a request; return its reply, or None if the engine holds it: then call `wait`."""
+        """Process a request; return its reply, or None if the engine holds it: then call `hold_for`, `hold` or `wait`.
+
+        :raises BugError: if a callback of this driver calls it.
+        """
+        if self._performing:
+            raise BugError("a callback of the driver begins a request; expected `loop.call_soon`")
         return self._perform(self.engine.receive(request, self._loop.time()), request.id)
 
     async def wait(self, request_id: int) -> DriverReply:
@@ -104,31 +129,63 @@ class Driver:
     def hold(self, request_id: int) -> asyncio.Future[DriverReply]:
         """Return the future reply to a held request, for callers without a task that waits."""
         held: asyncio.Future[DriverReply] = self._loop.create_future()
-        self._held[request_id] = held
+        self.hold_for(request_id, partial(_resolve, held))
         return held
 
+    def hold_for(self, request_id: int, receive: Callable[[DriverReply], None]) -> None:
+        """Call `receive` with the reply to a held request. A held request then costs an entry in a table."""
+        self._held[request_id] = receive
+
+    def stream(self, request_id: int, receive: Callable[[ReplyPart], None]) -> None:
+        """Call `receive` with each part of a reply that has begun, those that are there already at once.
+
+        Report `written` for each `Chunk`, or `hung_up` once.
+        """
+        parts = self._streams.get(request_id)
+        part: ReplyPart | None = None
+        while isinstance(parts, _EarlyParts) and parts.early:
+            part = parts.early.popleft()
+            receive(part)
+        if self._streams.get(request_id) is parts:  # else the client is gone
+            if part is None or isinstance(part, Chunk):
+                self._streams[request_id] = receive
+            else:
+                del self._streams[request_id]
+
     def written(self, request_id: int) -> None:
-        """Report that the reply, or the oldest unconfirmed frame, was written."""
+        """Report that the reply, the oldest unconfirmed part or the oldest unconfirmed frame was written."""
         if self.engine.awaits_confirmation(request_id):
             self._perform(self.engine.delivered(request_id, self._loop.time()))
 
     def hung_up(self, request_id: int) -> None:
         """Report that the client is gone, or that the write failed. A waiting task gets `Drop`."""
         self._conversations.pop(request_id, None)
+        self._streams.pop(request_id, None)
+        held = self._held.pop(request_id, None)
         self._perform(self.engine.gone(request_id, self._loop.time()))
-        self._dispatch(request_id, Drop(request_id))
+        if held is not None:
+            held(Drop(request_id))
 
     def open(self, request: Request) -> WebSocketConversation:
         """Open a WebSocket; its first action is `Accept`, or the `Reply` or `Drop` that refuses it."""
-        conversation = self._conversations[request.id] = WebSocketConversation(self, request.id)
-        self._perform(self.engine.receive(request, self._loop.time()))
+        conversation = WebSocketConversation(self, request.id)
+        self.open_for(request, conversation.put)
         return conversation
+
+    def open_for(self, request: Request, receive: Callable[[WebSocketAction], None]) -> None:
+        """Open a WebSocket, and call `receive` with its actions, in order. Report `written` for each `Frame`."""
+        self._conversations[request.id] = receive
+        self._perform(self.engine.receive(request, self._loop.time()))
+
+    def frame(self, request_id: int, text: str) -> None:
+        """Process a text frame of a WebSocket."""
+        self._perform(self.engine.frame(request_id, text, self._loop.time()))
 
     def close(self) -> None:
         """Stop gracefully: answer every held poll, drop all other requests, and stop the timer."""
         self.closing.set()
         self._perform(self.engine.release_all(self._loop.time()))
-        for request_id in [*self._held, *self._conversations]:
+        for request_id in [*self._held, *self._streams, *self._conversations]:
             self._dispatch(request_id, Drop(request_id, code=1001))
         self._log.flush(self._loop.time())
         self._stop_timer()
@@ -138,30 +195,50 @@ class Driver:
         self._perform(command(self._loop.time()))
 
     def _perform(self, effects: Iterable[Effect], current: int = 0) -> DriverReply | None:
-        """Perform the effects in order; return the reply to the request `current`, if it is one of them."""
-        answer = None
-        for effect in effects:
-            if isinstance(effect, Log):
-                self._log.add(effect, self._loop.time())
-            elif effect.request_id == current and isinstance(effect, (Reply, Drop, Forward)):
-                answer = effect
-            else:
-                self._dispatch(effect.request_id, effect)
+        """Perform the effects in order; return the reply to the request `current`, if it is one of them.
+
+        A call by a callback, while effects are being performed, adds its effects to the end of the queue.
+        """
+        self._effects.extend(effects)
+        if self._performing:
+            return None
+        answer: DriverReply | None = None
+        self._performing = True
+        try:
+            while self._effects:
+                effect = self._effects.popleft()
+                if isinstance(effect, Log):
+                    self._log.add(effect, self._loop.time())
+                elif effect.request_id == current and isinstance(effect, (Reply, Begin, Drop, Forward)) and not answer:
+                    answer = effect
+                    if isinstance(effect, Begin):
+                        self._streams[current] = _EarlyParts()
+                else:
+                    self._dispatch(effect.request_id, effect)
+        finally:
+            self._performing = False
         self._set_timer()
         return answer
 
-    def _dispatch(self, request_id: int, effect: DriverReply | WebSocketAction) -> None:
-        """Pass an effect to the task that waits for it; ignore it if the client is gone."""
-        if (conversation := self._conversations.get(request_id)) is not None:
-            if isinstance(effect, Forward):
-                raise BugError("the engine asked to forward a WebSocket")
-            conversation.put(effect)
-        elif (held := self._held.get(request_id)) is not None:
-            if isinstance(effect, (Accept, Frame)):
+    def _dispatch(self, request_id: int, effect: DriverReply | ReplyPart | WebSocketAction) -> None:
+        """Pass an effect to the callback of its request; ignore it if the client is gone."""
+        if (held := self._held.get(request_id)) is not None:
+            if isinstance(effect, (Accept, Frame, Chunk, End)):
                 raise BugError(f"the engine answered an HTTP request with {effect}")
             del self._held[request_id]
-            if not held.done():
-                held.set_result(effect)
+            if isinstance(effect, Begin):
+                self._streams[request_id] = _EarlyParts()
+            held(effect)
+        elif (converse := self._conversations.get(request_id)) is not None:
+            if not isinstance(effect, (Accept, Reply, Frame, Drop)):
+                raise BugError(f"the engine answered a WebSocket with {effect}")
+            converse(effect)
+        elif (stream := self._streams.get(request_id)) is not None:
+            if not isinstance(effect, (Chunk, End, Drop)):
+                raise BugError(f"the engine continued a reply in parts with {effect}")
+            if not isinstance(effect, Chunk) and not isinstance(stream, _EarlyParts):
+                del self._streams[request_id]
+            stream(effect)
 
     def _set_timer(self) -> None:
         """Set the timer to the deadline of the engine or the log. An earlier timer stays: it sets the next one."""
@@ -183,6 +260,21 @@ class Driver:
         if self._log.deadline is not None:
             self._log.advance(now)
         self._perform(self.engine.advance(now))
+
+
+class _EarlyParts:
+    """Keeps the parts of a reply until `Driver.stream` is called."""
+
+    def __init__(self) -> None:
+        self.early: deque[ReplyPart] = deque()
+
+    def __call__(self, part: ReplyPart) -> None:
+        self.early.append(part)
+
+
+def _resolve(held: asyncio.Future[DriverReply], reply: DriverReply) -> None:
+    if not held.done():
+        held.set_result(reply)
 
 
 def _write(log: Log) -> None:
@@ -207,8 +299,7 @@ class WebSocketConversation:
 
     def received(self, text: str) -> None:
         """Process a text frame of the client."""
-        driver = self._driver
-        driver.apply(lambda now: driver.engine.frame(self.request_id, text, now))
+        self._driver.frame(self.request_id, text)
 
     def sent(self) -> None:
         """Report that the oldest unconfirmed frame was written."""

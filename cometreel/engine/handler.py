@@ -141,11 +141,10 @@ class RequestHandler:
         return self._session_roles.on_delivery(role, asker, others)
 
     def adopt(self, sessions: Sessions, faults: Faults) -> None:
-        """Continue sessions that started under another scenario; the faults of that scenario end."""
-        self.faults = Faults(self.scenario.faults, faults.last)
+        """Continue sessions that started under another scenario, with these faults."""
+        self.faults = faults
         for session in sessions:
             session.plays.reset_positions()
-            session.timeline.clear()
             session.references.raise_to(self.scenario.highest_ref)
             role = self.scenario.roles.get(session.role) if session.role is not None else None
             if role is None or not (session.role_assigned or role.user == session.user):

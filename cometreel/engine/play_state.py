@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from cometreel.engine.replay_settings import Repeat
@@ -88,6 +88,13 @@ class PlayState:
     def reset_positions(self) -> None:
         """Reset the positions in groups but keep the counts, because the scenario was replaced."""
         self._cursors.clear()
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget the plays of exchanges that were removed."""
+        for name in names:
+            self.counts.pop(name, None)
+            if self._round is not None:
+                self._round.discard(name)
 
     def count(self, exchange: Playable) -> None:
         """Count a play."""

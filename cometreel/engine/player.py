@@ -18,7 +18,7 @@ from cometreel.engine.actions import Action, Cause, EndClients, Notify, Origin, 
 from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.id_generator import user_id
 from cometreel.engine.matching import ExchangeChoice
-from cometreel.engine.prepared_scenario import PreparedScenario
+from cometreel.engine.prepared_scenario import PreparedScenario, numbers_of
 from cometreel.engine.rendering import (
     LONGEST,
     ExchangeRenderer,
@@ -99,7 +99,7 @@ class Player:
     ) -> RenderedExchange:
         prepared, index = self._prepared, exchange.index
         static = prepared.static_responses.get(index) or prepared.static_response(exchange)
-        numbers = prepared.numbers[index]
+        numbers = prepared.numbers.get(index) or prepared.recorded_numbers(exchange)
         live = {recorded: session.references.take(recorded) for recorded in numbers.recorded}
         hands_out = self.hands_out(exchange)
         reply = None
@@ -142,7 +142,7 @@ class Player:
 
         numbering = Numbering(session.references, {0: 0})  # takes no reference number
         profile = self._prepared.scenario.profile
-        with_ref = self._prepared.numbers[exchange.index].templated
+        with_ref = numbers_of(exchange, profile).templated
         reply = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=with_ref).reply(
             exchange
         )

@@ -6,19 +6,19 @@ Built once for each scenario that is played.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from cometreel.bayeux.channels import patterns_of
-from cometreel.engine.similar_groups import SimilarGroups
+from cometreel.engine.similar_groups import MOST, SimilarGroupsByPlace
 from cometreel.engine.static_responses import StaticResponse, literal_of, reads, static_response_of
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
     Anchor,
     CompiledScenario,
     Exchange,
-    NormalizedRequest,
     Profile,
     ReplySpec,
     RequestOrPublish,
@@ -28,30 +28,32 @@ from cometreel.scenario import (
 )
 from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.json_pointer import find
-from cometreel.scenario.matchers import Literal
 from cometreel.scenario.normalized_request import NormalizedPath
-from cometreel.scenario.request_pattern import ExactPath, RequestPattern, Trigger
+from cometreel.scenario.request_pattern import RequestPattern
 
 __all__ = ["PreparedScenario", "RecordedNumbers", "numbers_of"]
 
 
 class PreparedScenario:
-    """The lookup tables of one scenario."""
+    """The lookup tables of one scenario.
 
-    def __init__(self, scenario: CompiledScenario) -> None:
+    `previous` are those of the scenario before exchanges were added to it or removed from it. Only the added ones are
+    indexed then.
+    """
+
+    def __init__(self, scenario: CompiledScenario, previous: PreparedScenario | None = None) -> None:
         self.scenario = scenario
-        groups_at: defaultdict[Hashable, list[ExchangeGroup]] = defaultdict(list)
-        for group in scenario.groups:
-            groups_at[_literal_place(group.exchanges[0].trigger)].append(group)
-        self._similar_at = {place: SimilarGroups(groups) for place, groups in groups_at.items()}
-        self._similar = SimilarGroups(scenario.groups)
+        self._groups = {group.number: group for group in scenario.groups}
+        self.similar: SimilarGroupsByPlace = previous.similar if previous else SimilarGroupsByPlace(scenario.groups)
+        """The groups that were indexed first, with those that were removed since."""
+        self._added = SimilarGroupsByPlace([group for group in scenario.groups if group.number not in self.similar])
         self._since = _by_anchor(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
         self._until = _by_anchor(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
         self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
         """Everything that a timeline entry starts or ends with."""
         self._subscriptions = _by_subscription(self.anchors)
-        self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
-        """The reference numbers of each exchange, by its index."""
+        self.numbers: dict[int, RecordedNumbers] = {}
+        """The reference numbers of the exchanges that were played, by index; `recorded_numbers` adds those of one."""
         self.static_responses: dict[int, StaticResponse] = {}
         """The static responses of the exchanges that were played, by index; `static_response` adds one."""
 
@@ -60,10 +62,21 @@ class PreparedScenario:
         static = self.static_responses[exchange.index] = static_response_of(exchange, self.scenario.profile)
         return static
 
+    def recorded_numbers(self, exchange: Exchange) -> RecordedNumbers:
+        """Find the reference numbers of an exchange that is played for the first time."""
+        numbers = self.numbers[exchange.index] = numbers_of(exchange, self.scenario.profile)
+        return numbers
+
     def similar_groups(self, normalized: RequestOrPublish) -> list[ExchangeGroup]:
         """Return the most similar groups with the same path or channel as a request, or of all if there are none."""
-        place = normalized.path.segments if isinstance(normalized, NormalizedRequest) else normalized.channel
-        return self._similar_at.get(place, self._similar).find(normalized)
+        tables = (self._added, self.similar)
+        at_place = self._current(group for table in tables for group in table.find_at_place(normalized))
+        return at_place or self._current(group for table in tables for group in table.find(normalized))
+
+    def _current(self, groups: Iterable[ExchangeGroup]) -> list[ExchangeGroup]:
+        """Return at most `MOST` groups as they are now, without those that were removed."""
+        current = (self._groups.get(group.number) for group in groups)
+        return list(islice((group for group in current if group is not None), MOST))
 
     def has_path(self, path: NormalizedPath) -> bool:
         """True if an exchange has this path, whatever the rest of its request is."""
@@ -112,13 +125,6 @@ def _at(document: JSON, pointers: Iterable[str]) -> Iterator[int]:
         for _, value in find(document, pointer):
             if isinstance(value, int) and not isinstance(value, bool):
                 yield value
-
-
-def _literal_place(trigger: Trigger) -> Hashable:
-    """Return the literal path or channel of a trigger, or None."""
-    if isinstance(trigger, RequestPattern):
-        return trigger.path.path.segments if isinstance(trigger.path, ExactPath) else None
-    return str(trigger.channel.value) if isinstance(trigger.channel, Literal) else None
 
 
 Anchors: TypeAlias = "Mapping[tuple[Anchor, str | None], Sequence[TimelineEntry]]"

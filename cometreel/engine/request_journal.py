@@ -16,8 +16,12 @@ from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, NotJSON, decode
 from cometreel.masking import masked_text
 from cometreel.scenario import Profile, find
+from cometreel.scenario.checks import pattern as check_pattern
 from cometreel.scenario.findings import near
+from cometreel.scenario.matchers import MatchContext, Matcher, matcher
 from cometreel.scenario.normalized_request import normalize_path
+from cometreel.scenario.python_values import JSONPattern, json_of
+from cometreel.scenario.value_markers import marker_of
 
 __all__ = ["Call", "CallFilters", "CallListener", "CallValues", "Calls", "RequestJournal"]
 
@@ -115,6 +119,8 @@ class CallFilters(TypedDict, total=False):
     method: str
     path: str
     """A trailing slash and percent-encoding are ignored."""
+    body: JSONPattern
+    """A pattern for the JSON body, which may contain markers. An object matches bodies that have more members too."""
     exchange: str | None
     session: int
     user: str | None
@@ -124,7 +130,7 @@ class CallFilters(TypedDict, total=False):
 
 
 class Calls(Sequence[Call]):
-    """Calls, oldest first. Call it to filter: `calls(operation="Subscribe", owner_type="Place")`."""
+    """A sequence of calls, oldest first. Call it to filter: `calls(operation="Subscribe", owner_type="Place")`."""
 
     __slots__ = ("_calls",)
     __hash__ = None  # type: ignore[assignment]  # it can equal a list, so it is not hashable, like a list
@@ -156,19 +162,38 @@ class Calls(Sequence[Call]):
     def __call__(self, **wanted: Unpack[CallFilters]) -> Calls:
         """Return the calls that have all these values.
 
-        :raises OptionInvalid: if a name isn't one of those that `CallFilters` lists.
+        :raises OptionInvalid: if a name isn't one of those that `CallFilters` lists, or `body` isn't a pattern.
         """
         known = list(CallFilters.__annotations__)
         for name in wanted:
             if name not in known:
                 expected = f"one of {', '.join(known)}"
                 raise OptionInvalid(name, "calls can't be filtered by it", expected, near(name, known))
+        calls: Iterable[Call] = self._calls
+        if "body" in wanted:
+            calls = _with_body(calls, wanted.pop("body"))
         tests = [(name, _normalized(name, value)) for name, value in wanted.items()]
-        return Calls(call for call in self._calls if all(value in _values_of(call, name) for name, value in tests))
+        return Calls(call for call in calls if all(value in _values_of(call, name) for name, value in tests))
 
     def since(self, number: int) -> Calls:
         """Return the calls after the one with this number."""
         return Calls(call for call in self._calls if call.number > number)
+
+
+def _with_body(calls: Iterable[Call], wanted: JSONPattern) -> Iterator[Call]:
+    """Return the calls whose body matches; an object is compared in part."""
+    pattern, findings = json_of(wanted)
+    for finding in findings or check_pattern(pattern):
+        raise OptionInvalid("body", finding.found, finding.expected or "a JSON value, or markers", finding.hint)
+    partial = isinstance(pattern, dict) and marker_of(pattern) is None
+    body = matcher({"$partial": pattern} if partial else pattern)
+    return (call for call in calls if call.body and _matches(body, call.data))
+
+
+def _matches(pattern: Matcher, found: JSON) -> bool:
+    context = MatchContext()
+    pattern.compare(found, "/body", context)
+    return not context.differences
 
 
 def _values_of(call: Call, name: str) -> tuple[object, ...]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON, hashable
-from cometreel.scenario import NormalizedPublish, RequestOrPublish
+from cometreel.scenario import NormalizedPublish, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import as_get, form_of
-from cometreel.scenario.request_pattern import ExactPath, FormBody, JsonBody, PublishPattern, RequestPattern
+from cometreel.scenario.request_pattern import ExactPath, FormBody, JsonBody, PublishPattern, RequestPattern, Trigger
 
-__all__ = ["MOST", "SimilarGroups"]
+__all__ = ["MOST", "SimilarGroupsByPlace"]
 
 MOST = 120
 """The maximum number of groups that are compared with one request."""
@@ -52,6 +52,37 @@ class SimilarGroups:
             if len(chosen) < MOST:
                 chosen.setdefault(place)
         return [self._groups[place] for place in sorted(chosen)]
+
+
+class SimilarGroupsByPlace:
+    """Some groups, by their literal path or channel; `SimilarGroups` of each place, and of all."""
+
+    def __init__(self, groups: Sequence[ExchangeGroup]) -> None:
+        at: defaultdict[Hashable, list[ExchangeGroup]] = defaultdict(list)
+        for group in groups:
+            at[_literal_place(group.exchanges[0].trigger)].append(group)
+        self._at = {place: SimilarGroups(members) for place, members in at.items()}
+        self._all = SimilarGroups(groups)
+        self._numbers = {group.number for group in groups}
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._numbers
+
+    def find_at_place(self, request: RequestOrPublish) -> list[ExchangeGroup]:
+        """Return the most similar groups with the path or channel of a request."""
+        place = request.path.segments if isinstance(request, NormalizedRequest) else request.channel
+        return self._at[place].find(request) if place in self._at else []
+
+    def find(self, request: RequestOrPublish) -> list[ExchangeGroup]:
+        """Return the most similar of all groups."""
+        return self._all.find(request)
+
+
+def _literal_place(trigger: Trigger) -> Hashable:
+    """Return the literal path or channel of a trigger, or None."""
+    if isinstance(trigger, RequestPattern):
+        return trigger.path.path.segments if isinstance(trigger.path, ExactPath) else None
+    return str(trigger.channel.value) if isinstance(trigger.channel, Literal) else None
 
 
 def _features_of_pattern(group: ExchangeGroup) -> Iterator[_SimilarityFeature]:

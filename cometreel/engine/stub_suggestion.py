@@ -19,7 +19,7 @@ from cometreel.engine.request_journal import Call
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret, masked, masked_text
-from cometreel.scenario import CompiledScenario, ExchangeBlock, NormalizedRequest, Scenario, can_be_written, dump
+from cometreel.scenario import CompiledScenario, ExchangeBlock, NormalizedRequest, ScenarioBlock, can_be_written, dump
 from cometreel.scenario.normalized_request import normalize_path, without_session
 from cometreel.secret_names import is_secret_segment, member_name
 from cometreel.wire import Headers, Request
@@ -54,7 +54,7 @@ def suggest_stub(call: Call, scenario: CompiledScenario, is_bound: Callable[[str
     except ValidationError:
         found = f"call {call.number} has a method, path or channel that a scenario can't have"
         raise OptionInvalid("call", found, "an HTTP request, or a publish on a channel of the application") from None
-    _, _, item = dump(Scenario(exchanges=[block])).partition("exchanges:\n")
+    _, _, item = dump(ScenarioBlock(exchanges=[block])).partition("exchanges:\n")
     return item
 
 

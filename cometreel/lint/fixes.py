@@ -8,13 +8,13 @@ from pathlib import Path
 
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import Fix, Issue
-from cometreel.scenario import Scenario
+from cometreel.scenario import ScenarioBlock
 from cometreel.scenario.sources import read_source_file
 
 __all__ = ["fixed"]
 
 
-def fixed(issues: Iterable[Issue]) -> list[tuple[Path, Scenario]]:
+def fixed(issues: Iterable[Issue]) -> list[tuple[Path, ScenarioBlock]]:
     """Return each file that has safe fixes, with all of them applied. Doesn't write files.
 
     :raises FileInvalid: if a file has changed and no longer loads.
@@ -26,11 +26,11 @@ def fixed(issues: Iterable[Issue]) -> list[tuple[Path, Scenario]]:
     return [(Path(name), _fixed_file(Path(name), fixes)) for name, fixes in sorted(by_file.items())]
 
 
-def _fixed_file(path: Path, fixes: Sequence[Fix]) -> Scenario:
+def _fixed_file(path: Path, fixes: Sequence[Fix]) -> ScenarioBlock:
     value = copy.deepcopy(read_source_file(path).document.value)
     for fix in fixes:
         _apply(value, fix)
-    return Scenario.model_validate(value, context={"file": str(path)})
+    return ScenarioBlock.model_validate(value, context={"file": str(path)})
 
 
 def _apply(value: JSON, fix: Fix) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from cometreel.jsonvalue import JSON, NotJSON, decode
 from cometreel.lint.issues import Issue, IssuePath
 from cometreel.lint.lint_context import LintContext, RawBlock, leaves
-from cometreel.scenario.markers import MATCHED, check_markers, literal
 from cometreel.scenario.templates import check_template
+from cometreel.scenario.value_markers import MATCHED, check_markers, literal
 
 __all__ = ["literals"]
 

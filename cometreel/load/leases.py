@@ -242,6 +242,11 @@ class WorkerLeases:
         self.shares = {}
         return self._set_agents([])
 
+    @property
+    def are_returned(self) -> bool:
+        """True if there are no shares, and the master knows up to which time they were served."""
+        return not self.shares and not self._left
+
     def acquire_agent(self) -> int | None:
         """Return a free leased agent; None if there is none."""
         agent = next(iter(self._free), None)

@@ -25,7 +25,7 @@ from cometreel.locust_agents.agent_identity import UserCredentials
 from cometreel.locust_agents.login import LoginRequest, RecordedLogin
 from cometreel.scenario import ExchangeBlock, RequestBlock, load, parse
 from cometreel.scenario.durations import parse_duration
-from cometreel.scenario.markers import marker_of, unescaped
+from cometreel.scenario.value_markers import marker_of, unescaped
 from cometreel.secret_names import treatment_of, words_of
 
 __all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "read_script"]

@@ -99,6 +99,7 @@ class WorkerRun:
         self._leases = WorkerLeases(name)
         self._agents: dict[int, Agent] = {}
         self._sorted_agents: list[Agent] | None = None
+        self._joining: set[Agent] = set()
         self._wanted = 0
         self._schedule: ArrivalSchedule | None = None
         self._applied_rates = 0
@@ -127,14 +128,27 @@ class WorkerRun:
         users = self.options.users
         agent = Agent(number, users[number] if users else None, self._context)
         self._agents[number], self._sorted_agents = agent, None
+        if self._began is not None:
+            self._joining.add(agent)
         return agent
 
     @property
-    def _agents_in_order(self) -> list[Agent]:
-        """The agents in order of their numbers, so that a draw selects the same agent in each run."""
+    def _senders(self) -> list[Agent]:
+        """The agents that send the due requests, by number, so that a draw selects the same agent in each run.
+
+        Agents that replace those of another worker during the run are added when they have logged in.
+        """
         if self._sorted_agents is None:
-            self._sorted_agents = [self._agents[number] for number in sorted(self._agents)]
+            agents = [self._agents[number] for number in sorted(self._agents)]
+            self._sorted_agents = [agent for agent in agents if agent not in self._joining]
         return self._sorted_agents
+
+    def _add_joined(self) -> None:
+        """Let the new agents that have logged in send due requests."""
+        joined = {agent for agent in self._joining if agent.ready.is_set() or agent.logged_out.is_set()}
+        if joined:
+            self._joining -= joined
+            self._sorted_agents = None
 
     def _new_sender(self) -> RequestQueue:
         return RequestQueue(self.event_loop, self.options.target)
@@ -173,7 +187,7 @@ class WorkerRun:
 
     def _send_arrival(self, arrival: Arrival) -> None:
         assert self._began is not None
-        agents = self._agents_in_order
+        agents = self._senders
         agent = agents[arrival.draw % len(agents)] if agents else None
         self._send(arrival.kind, arrival.owner, agent, self._began + arrival.at)
 
@@ -203,13 +217,14 @@ class WorkerRun:
     def send_report(self) -> None:
         """Send a report to the coordinator."""
         now = clock()
+        self._add_joined()
         for number in self._leases.drop_expired(self._served_until(), now):
             self._close_agent(number)
         step = self.tallies.step(self._wanted_step) if self._wanted_step is not None else None
         self._measure()
         report: WorkerReport = {
             "report": self._leases.report(self._wanted, now, leaving=self._leaving),
-            "ready": sum(agent.ready.is_set() for agent in self._agents_in_order),
+            "ready": sum(agent.ready.is_set() for agent in self._agents.values()),
             "login_error": self.stats.login_error,
             "final": self._final,
             "step": (self._wanted_step, step.state()) if step is not None and self._wanted_step else None,
@@ -218,7 +233,7 @@ class WorkerRun:
 
     def _measure(self) -> None:
         """Update the gauges and take a CPU sample."""
-        agents = self._agents_in_order
+        agents = self._agents.values()
         self.tallies.whole.set_gauges(
             sessions=sum(agent.connected for agent in agents),
             held=sum(agent.can_push for agent in agents),
@@ -291,10 +306,18 @@ class WorkerRun:
         if agent is not None:
             agent.close()
 
+    def _is_finished(self) -> bool:
+        """Return True if no request is in progress, and a worker that leaves has returned its shares.
+
+        The coordinator can't know which requests were due before a worker left that hasn't returned its shares.
+        """
+        has_returned = not self._leaving or not self.has_contact or self._leases.are_returned
+        return has_returned and not any(agent.in_flight for agent in self._agents.values())
+
     def _finish(self) -> None:
         """Wait until all requests are finished; then send the final figures."""
         self._finish_by = min(self._finish_by, clock() + 2 * self.options.config.patience + 1)
-        while any(agent.in_flight for agent in self._agents_in_order) and clock() < self._finish_by:
+        while not self._is_finished() and clock() < self._finish_by:
             gevent.sleep(_FINISH_INTERVAL)
         self._measure()
         self._final = self.tallies.whole.state()

@@ -63,7 +63,7 @@ class FlowRecorder:
         try:
             distilled = distill(self.path, profile=self.options.profile)
             limit = self.options.inline_limit
-            written = write_scenario(distilled.file, scenario_path(self.path), inline_limit=limit)
+            written = write_scenario(distilled, scenario_path(self.path), inline_limit=limit)
         except (CometreelError, OSError) as error:
             return f"no scenario was written: {error}; the journal is kept, try: cometreel distill {self.path}"
         return "\n".join([f"scenario in {written.path}", *distilled.summary.lines(), *written.notes])

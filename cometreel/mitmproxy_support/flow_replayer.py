@@ -11,11 +11,12 @@ from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from cometreel.engine.driver import Driver, DriverReply
+from cometreel.errors import BugError
 from cometreel.http_fields import error_reply
 from cometreel.mitmproxy_support.flow_translation import reply_into, request_from
 from cometreel.mitmproxy_support.replay_run import ReplayRun
 from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
-from cometreel.wire import Drop, Reply, Request
+from cometreel.wire import Begin, Drop, Reply, Request
 
 __all__ = ["FlowReplayer"]
 
@@ -88,6 +89,8 @@ class FlowReplayer:
             reply_into(flow, reply)
         elif isinstance(reply, Drop):
             flow.kill()
+        elif isinstance(reply, Begin):
+            raise BugError("the engine sends a reply in parts; the addon can't send one")
         else:
             self._forward(flow)
 

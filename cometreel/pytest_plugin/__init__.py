@@ -16,8 +16,7 @@ from cometreel.pytest_plugin.plugin_options import OPTIONS, add_options, read_op
 from cometreel.pytest_plugin.terminal_summary import TerminalSummary
 
 if TYPE_CHECKING:
-    from cometreel.pytest_plugin.recording_reel import NotWhileRecording
-    from cometreel.pytest_plugin.reel_fixture import NothingPlayed, PlayedAlready, Reel
+    from cometreel.pytest_plugin.reel_fixture import NothingPlayed, NotWhileRecording, PlayedAlready, Reel
 
 __all__ = ["NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel", "reel", "reel_session"]
 
@@ -30,21 +29,13 @@ CURRENT_REEL: pytest.StashKey[Reel] = pytest.StashKey()
 """The reel of a test or of the session."""
 
 
-_LAZY = {
-    "NotWhileRecording": "recording_reel",
-    "NothingPlayed": "reel_fixture",
-    "PlayedAlready": "reel_fixture",
-    "Reel": "reel_fixture",
-}
-
-
 def __getattr__(name: str) -> object:
     """Import a class when a test uses it, for example in an annotation or in `pytest.raises`.
 
     :raises AttributeError: if there is no such class.
     """
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in ("NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel"):
+        return getattr(importlib.import_module(f"{__name__}.reel_fixture"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The object behind the fixtures `reel` and `reel_session`: serves one scenario, or records it.
+"""The object behind the fixtures `reel` and `reel_session`: a `ReplayServer` that a test starts, or a recording.
 
 The module is not called `reel`, because importing it would replace the package's fixture of that name.
 """
@@ -8,29 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import pytest
 
-from cometreel.engine import Auth, Calls, FaultInfo, GivenUpEvent, Repeat, Responder
-from cometreel.errors import CometreelError
-from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.pytest_plugin.failure_messages import (
+from cometreel.engine import Auth, Calls, GivenUpEvent, Repeat
+from cometreel.errors import CometreelError, OptionInvalid
+from cometreel.jsonvalue import JSON
+from cometreel.pytest_plugin.plugin_options import OPTIONS, PluginOptions
+from cometreel.pytest_plugin.terminal_summary import MESSAGES
+from cometreel.scenario import Exchange
+from cometreel.serve import replay_app, settings_for
+from cometreel.serve.failure_messages import (
     failed_message,
     undelivered_message,
     unmatched_message,
     unplayed_message,
 )
-from cometreel.pytest_plugin.plugin_options import OPTIONS, PluginOptions
-from cometreel.pytest_plugin.replay_reel import ReplayReel
-from cometreel.pytest_plugin.scenario_sources import ScenarioSource, parse_source
-from cometreel.pytest_plugin.terminal_summary import MESSAGES
-from cometreel.scenario import CompiledScenario, Exchange
-from cometreel.serve import settings_for
+from cometreel.serve.http_server import ListenOptions
+from cometreel.serve.recording_server import RecordingServer, record
+from cometreel.serve.replay_server import ReplayServer, RunningReplay, running_replay
+from cometreel.serve.scenario_sources import EXPECTED, AnyScenario, ScenarioSource, parse_source
 
-__all__ = ["NothingPlayed", "PlayedAlready", "Reel", "reel_for_session", "reel_for_test"]
+__all__ = ["NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel", "reel_for_session", "reel_for_test"]
 
-T = TypeVar("T")
+__tracebackhide__ = True  # of pytest: the traceback of an error ends in the test
 
 
 class NothingPlayed(CometreelError):
@@ -48,49 +49,27 @@ class PlayedAlready(CometreelError):
         super().__init__(f"the reel already plays {first} and can't play {other}; expected both in one reel.play(…)")
 
 
-class RunningReel(Protocol):
-    """A running replay or recording."""
+class NotWhileRecording(CometreelError):
+    """A test has used a method that is only available in a replay."""
 
-    @property
-    def url(self) -> str:
-        """The URL of the server."""
-
-    @property
-    def calls(self) -> Calls:
-        """The calls so far."""
-
-    def unmatched_and_failed(self) -> tuple[Calls, Calls]:
-        """Return the unmatched calls, and those whose response could not be rendered."""
-
-    def unplayed(self) -> Sequence[Exchange]:
-        """Return the exchanges that were not played."""
-
-    def undelivered(self) -> tuple[Sequence[GivenUpEvent], Mapping[int, int]]:
-        """Return the notifications that no client gets, and the number that wait for a client, by session."""
-
-    def push(self, channel: str, data: JSON, session: int | None, user: str | None, ext: JSONObject | None) -> None:
-        """Send a notification."""
-
-    def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultInfo:
-        """Activate a fault."""
-
-    def register(self, responder: Responder) -> None:
-        """Add a responder, which takes precedence over the scenario."""
-
-    def stop(self) -> None:
-        """Stop the server."""
+    def __init__(self, upstream: str) -> None:
+        super().__init__(
+            f"the reel: only url, calls and close() are available while {upstream} is being recorded; "
+            "expected a scenario that is replayed (skip this test, or pass --reel-record-mode=none)"
+        )
 
 
-class Reel:
-    """Serves one scenario, or several files combined into one, on its own port."""
+class Reel(ReplayServer):
+    """Serves one scenario, or several files combined into one, on its own port, from the call of `play` on."""
 
     def __init__(
         self, folders: Sequence[Path], options: PluginOptions, report: Callable[[str], None], *, shown_from: Path
     ) -> None:
+        super().__init__(None)
         self._folders, self._options, self._report, self._shown_from = folders, options, report, shown_from
         self._source: ScenarioSource | None = None
         self._given: dict[str, JSON] = {}
-        self._running: RunningReel | None = None
+        self._recording: RecordingServer | None = None
         self._last_reported = 0
         self._given_up_before = float("-inf")
         self._allows_unmatched, self._allows_failed = False, False
@@ -98,7 +77,7 @@ class Reel:
     # ------------------------------------------------------------------ for tests
     def play(
         self,
-        *scenarios: str | Path | CompiledScenario,
+        *scenarios: AnyScenario,
         speed: float | None = None,
         seed: str | int | None = None,
         repeat: Repeat | None = None,
@@ -106,82 +85,45 @@ class Reel:
     ) -> Reel:
         """Serve these scenarios, and return the reel.
 
-        A scenario is a file or a folder (`"desktop.yaml"`), YAML text (a string with a line break), or the result of
-        `cometreel.scenario.load`. The arguments default to the settings of the scenario. With `--reel-record`, the file
-        may be recorded from the real server instead. A second call with the same arguments has no effect.
+        A scenario is a file or a folder (`"desktop.yaml"`), YAML text (a string with a line break), or a
+        `cometreel.Scenario`. The arguments default to the settings of the scenario. With `--reel-record`, the file may
+        be recorded from the real server instead. A second call with the same arguments has no effect.
 
         :raises FileInvalid: if a scenario is missing or invalid, with all problems.
         :raises OptionInvalid: if a setting is invalid.
         :raises PlayedAlready: if the reel already plays another scenario.
         """
-        __tracebackhide__ = True
         given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth}
         try:
-            source = parse_source(scenarios, self._folders)
-            if self._running is None:
-                self._running = self._start(source, given)
-                self._source, self._given = source, given
-            elif (source, given) != (self._source, self._given):
-                raise PlayedAlready(str(self._source), str(source))
+            self._play(scenarios, given)
         except CometreelError as error:
-            raise error.with_traceback(None) from None  # the traceback should end in the test
+            raise error.with_traceback(None) from None
         return self
 
     @property
     def url(self) -> str:
         """The URL of the server for the application under test, such as `http://127.0.0.1:43211`."""
-        __tracebackhide__ = True
-        return self._use(lambda running: running.url)
+        return super().url if self._recording is None else self._recording.url
 
     @property
     def calls(self) -> Calls:
-        """The requests so far, without CometD's meta messages. Call it to filter:
+        """The requests so far, as `ReplayServer.calls`; while recording, those to the proxy."""
+        return super().calls if self._recording is None else self._recording.calls
 
-        reel.calls(operation="RequestAgentStats", owner_type="Place")
-        """
-        __tracebackhide__ = True
-        return self._use(lambda running: running.calls)
+    @property
+    def unmatched(self) -> Calls:
+        """The unmatched calls, as `ReplayServer.unmatched`; none while recording: the real server answers all."""
+        return super().unmatched if self._recording is None else Calls()
+
+    @property
+    def failed(self) -> Calls:
+        """The failed calls, as `ReplayServer.failed`; none while recording."""
+        return super().failed if self._recording is None else Calls()
 
     @property
     def given_up(self) -> Sequence[GivenUpEvent]:
-        """The notifications that no CometD client gets, each with its `reason`, oldest first."""
-        __tracebackhide__ = True
-        return self._use(lambda running: running.undelivered()[0])
-
-    def push(
-        self,
-        channel: str,
-        data: JSON,
-        *,
-        session: int | None = None,
-        user: str | None = None,
-        ext: JSONObject | None = None,
-    ) -> None:
-        """Send a notification now: to all live sessions, to one (by its number), or to all sessions of a user.
-
-        :raises OptionInvalid: if there is no such session or user, or the message is invalid.
-        :raises NotWhileRecording: if the real server is being recorded.
-        """
-        __tracebackhide__ = True
-        self._use(lambda running: running.push(channel, data, session, user, ext))
-
-    def fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
-        """Activate a fault, written as under `faults:` in a scenario.
-
-        :raises FileInvalid: if the fault is invalid, with all problems.
-        :raises NotWhileRecording: if the real server is being recorded.
-        """
-        __tracebackhide__ = True
-        return self._use(lambda running: running.fault(fault, session))
-
-    def register(self, responder: Responder) -> Responder:
-        """Add a responder, which takes precedence over the scenario; may be used as a decorator.
-
-        :raises NotWhileRecording: if the real server is being recorded.
-        """
-        __tracebackhide__ = True
-        self._use(lambda running: running.register(responder))
-        return responder
+        """The lost notifications, as `ReplayServer.given_up`; none while recording: the real server delivers them."""
+        return super().given_up if self._recording is None else []
 
     def allow_unmatched(self) -> None:
         """Allow unmatched requests in this test."""
@@ -196,7 +138,7 @@ class Reel:
         """Start a test of several, which does not fail for earlier requests."""
         self._allows_unmatched, self._allows_failed = False, False
         self._new_unmatched_and_failed()
-        given_up = () if self._running is None else self._running.undelivered()[0]
+        given_up = self._given_up_so_far()
         self._given_up_before = given_up[-1].at if given_up else float("-inf")
 
     def failure_message(self, *, passed: bool) -> str:
@@ -204,62 +146,103 @@ class Reel:
 
         With `--reel-strict`, a test that `passed` must have played all exchanges.
         """
-        if self._running is None:
-            return ""
         unmatched, failed = self._new_unmatched_and_failed()
         messages = []
         if unmatched and not self._allows_unmatched:
-            messages.append(unmatched_message(unmatched, self._shown_from))
+            messages.append(f"{unmatched_message(unmatched, self._shown_from, 'The test')}\n\n{_REMEDY_FOR_UNMATCHED}")
         if failed and not self._allows_failed:
-            messages.append(failed_message(failed))
+            messages.append(f"{failed_message(failed, 'The test')}\n\n{_REMEDY_FOR_FAILED}")
         if messages:
             return "\n\n".join(messages)
-        if passed and self._options.strict and (unplayed := self._running.unplayed()):
+        if passed and self._options.strict and (unplayed := self._unplayed_exchanges()):
             return unplayed_message(unplayed, self._shown_from)
         return ""
 
     def undelivered_message(self) -> str:
         """Return the notifications that no client got in this test, for the report of a failed one."""
-        if self._running is None:
+        if self._started is None:
             return ""
-        given_up, waiting = self._running.undelivered()
-        return undelivered_message([event for event in given_up if event.at > self._given_up_before], waiting)
+        given_up = [event for event in self._given_up_so_far() if event.at > self._given_up_before]
+        return undelivered_message(given_up, {one.number: one.waiting for one in self.sessions if one.waiting})
 
-    def stop(self) -> None:
-        """Stop the server; a recording is written as a scenario."""
-        if self._running is not None:
-            self._running.stop()
+    def close(self) -> None:
+        """Stop the server; a recording is written as a scenario, and its path is reported.
+
+        :raises FileInvalid: if the scenario can't be written; the journal is complete.
+        """
+        if self._recording is not None:
+            self._report_recording(self._recording)
+        elif self._started is not None:
+            super().close()
+
+    # ------------------------------------------------------------------ inside
+    def _play(self, scenarios: Sequence[AnyScenario], given: Mapping[str, JSON]) -> None:
+        if not scenarios:
+            raise OptionInvalid("reel.play", "nothing to play", EXPECTED)
+        source = parse_source(scenarios, option="reel.play", folders=self._folders)
+        if self._source is None:
+            self._start(source, given)
+            self._source, self._given = source, {**given}
+        elif (source, given) != (self._source, self._given):
+            raise PlayedAlready(str(self._source), str(source))
+
+    def _start(self, source: ScenarioSource, given: Mapping[str, JSON]) -> None:
+        file = self._file_to_record(source)
+        if file is not None:
+            self._recording = record(self._options.record, file, only_new=self._options.mode == "new")
+            return
+        scenario = source.load(hint="to record it: pytest --reel-record=URL")
+        settings = settings_for(scenario, {**given, "unmatched": "fail"})  # no server to forward to
+        self._started = running_replay(replay_app(scenario, settings), ListenOptions())
+
+    def _file_to_record(self, source: ScenarioSource) -> Path | None:
+        """Return the file to record; None if the scenario is to be replayed.
+
+        Only a single file is recorded: new exchanges have no definite place in several files or in text.
+        """
+        options = self._options
+        if not options.record or options.mode == "none" or len(source.files) != 1 or source.files[0].is_dir():
+            return None
+        (file,) = source.files
+        return None if options.mode == "once" and file.exists() else file
+
+    def _running(self) -> RunningReplay:
+        if self._recording is not None:
+            raise NotWhileRecording(self._recording.upstream)
+        if self._started is None:
+            raise NothingPlayed
+        return self._started
 
     def _new_unmatched_and_failed(self) -> tuple[Calls, Calls]:
         """Return the unmatched and the failed calls since the last call of this method."""
-        if self._running is None:
+        if self._started is None:
             return Calls(), Calls()
-        new = [calls.since(self._last_reported) for calls in self._running.unmatched_and_failed()]
-        self._last_reported = max((call.number for calls in new for call in calls), default=self._last_reported)
-        unmatched, failed = new
+        unmatched, failed = self.unmatched.since(self._last_reported), self.failed.since(self._last_reported)
+        numbers = [call.number for calls in (unmatched, failed) for call in calls]
+        self._last_reported = max(numbers, default=self._last_reported)
         return unmatched, failed
 
-    def _start(self, source: ScenarioSource, given: Mapping[str, JSON]) -> RunningReel:
-        file = source.file_to_record(self._options)
-        if file is not None:
-            from cometreel.pytest_plugin.recording_reel import RecordingReel  # noqa: PLC0415  # seldom needed
-            from cometreel.recording.upstream import Upstream  # noqa: PLC0415  # httpx, an optional dependency
+    def _unplayed_exchanges(self) -> Sequence[Exchange]:
+        if self._started is None:
+            return ()
+        return self._read(lambda control: [control.scenario.by_name[name] for name in control.unplayed])
 
-            return RecordingReel(
-                Upstream.at(self._options.record), file, self._report, only_new=self._options.mode == "new"
-            )
-        scenario = source.load()
-        return ReplayReel(scenario, settings_for(scenario, {**given, "unmatched": "fail"}))  # no server to forward to
+    def _given_up_so_far(self) -> Sequence[GivenUpEvent]:
+        return () if self._started is None else self.given_up
 
-    def _use(self, function: Callable[[RunningReel], T]) -> T:
-        """Call a function with the running reel; the traceback of an error ends in the test."""
-        __tracebackhide__ = True
-        try:
-            if self._running is None:
-                raise NothingPlayed
-            return function(self._running)
-        except CometreelError as error:
-            raise error.with_traceback(None) from None
+    def _report_recording(self, recording: RecordingServer) -> None:
+        result = recording.close()
+        scenario = f"scenario in {result.scenario}" if result.scenario else f"{recording.scenario} is unchanged"
+        for line in (f"{scenario}; journal in {result.journal}", *(f"  {line}" for line in result.lines)):
+            self._report(line)
+        for line in result.difference.splitlines():
+            self._report(f"  {line}")
+
+
+_REMEDY_FOR_UNMATCHED = """\
+To allow this in the test: reel.allow_unmatched()
+To record the missing exchanges: pytest --reel-record=URL --reel-record-mode=new"""
+_REMEDY_FOR_FAILED = "To allow this in the test: reel.allow_failed()"
 
 
 @contextmanager
@@ -275,7 +258,7 @@ def reel_for_test(request: pytest.FixtureRequest) -> Iterator[Reel]:
     if marker is not None and (error := _play_marker(reel, marker)):
         pytest.fail(f"@pytest.mark.reel: {error}", pytrace=False)
     yield reel
-    _stop(reel)
+    _close(reel)
 
 
 def _play_marker(reel: Reel, marker: pytest.Mark) -> str:
@@ -298,14 +281,14 @@ def reel_for_session(request: pytest.FixtureRequest) -> Iterator[Reel]:
         shown_from=config.invocation_params.dir,
     )
     yield reel
-    _stop(reel)
+    _close(reel)
 
 
-def _stop(reel: Reel) -> None:
-    """Stop a reel, and fail the teardown for unmatched requests after the test."""
+def _close(reel: Reel) -> None:
+    """Close a reel, and fail the teardown for unmatched requests after the test."""
     message = reel.failure_message(passed=False)
     try:
-        reel.stop()
+        reel.close()
     except CometreelError as error:
         pytest.fail(str(error), pytrace=False)
     if message:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from cometreel.recording.identities import Identities
 from cometreel.recording.journal_events import WireEvent
 from cometreel.scenario import BindBlock
-from cometreel.scenario.markers import RESERVED_NAMES
 from cometreel.scenario.runtime_expressions import parse_expression
+from cometreel.scenario.value_markers import RESERVED_NAMES
 
 __all__ = ["RecordedBinding", "find_bindings", "names_by_token"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.bayeux import is_broadcast, is_service
@@ -24,20 +24,28 @@ __all__ = ["CorrelatedRequest", "Correlation", "JoinedBy", "correlate"]
 JoinedBy: TypeAlias = Literal["reference", "map", "fallback", "channel", "broadcast", "order"]
 _RequestSource: TypeAlias = "RecordedCall | RecordedPublish"
 _ANONYMOUS = -1
+_T = TypeVar("_T")
+_ECHO = -1
+"""The number of the rule that a delivery echoes a publish."""
 
 
 @dataclass(slots=True, eq=False)
 class CorrelatedRequest:
-    """A recorded call or publish with the notifications that answer it, in order."""
+    """A recorded call or publish with the notifications that answer it, in order.
+
+    Most requests have none, and there are many: an empty tuple is shared, an empty list needs memory.
+    """
 
     source: _RequestSource
-    deliveries: list[RecordedDelivery] = field(default_factory=list)
-    copies: dict[RecordedDelivery, list[RecordedDelivery]] = field(default_factory=dict)
-    """The same message as other sessions received it, by the delivery in `deliveries`."""
-    followers: list[RecordedDelivery] = field(default_factory=list)
+    deliveries: Sequence[RecordedDelivery] = ()
+    copies: Sequence[tuple[RecordedDelivery, RecordedDelivery]] = ()
+    """The same message as other sessions received it, each after the delivery in `deliveries`."""
+    followers: Sequence[RecordedDelivery] = ()
     """The notifications that are joined only because this is the last request before them."""
-    references: dict[bytes, JoinedBy] = field(default_factory=dict)
-    answered_fallbacks: set[tuple[int, bytes]] = field(default_factory=set)
+
+    def copies_of(self, delivery: RecordedDelivery) -> list[RecordedDelivery]:
+        """Return the same message as other sessions received it."""
+        return [copy for original, copy in self.copies if original is delivery]
 
     @property
     def at(self) -> float:
@@ -58,7 +66,7 @@ class CorrelatedRequest:
     def body(self) -> JSON:
         """The body of the request, or the data of the publish."""
         if isinstance(self.source, RecordedPublish):
-            return self.source.message.get("data")
+            return self.source.data
         return self.source.request.body.value if self.source.request.body.kind == "json" else None
 
 
@@ -81,11 +89,11 @@ class Correlation:
 
     def release(self, request: CorrelatedRequest) -> None:
         """Make the notifications of a request unsolicited, because the request can't be used."""
-        released = [*request.deliveries, *(copy for copies in request.copies.values() for copy in copies)]
+        released = [*request.deliveries, *(copy for _, copy in request.copies)]
         for delivery in (*released, *request.followers):
             self.joined_by.pop(delivery, None)
         self.unsolicited = sorted([*self.unsolicited, *released], key=lambda delivery: delivery.at)
-        request.deliveries, request.copies, request.followers = [], {}, []
+        request.deliveries, request.copies, request.followers = (), (), ()
 
 
 def correlate(transcript: Transcript, profile: Profile) -> Correlation:
@@ -109,7 +117,7 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
             unsolicited.append(delivery)
             continue
         request, joined_by[delivery] = found
-        request.deliveries.append(delivery)
+        request.deliveries = _added(request.deliveries, delivery)
         broadcasts.add(request, delivery)
     for delivery in unsolicited:
         if broadcasts.join(delivery):
@@ -119,6 +127,14 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
     if not joined_by:
         joined_by.update({each: "order" for each in correlation.unsolicited if finder.follow(each)})
     return correlation
+
+
+def _added(items: Sequence[_T], item: _T) -> Sequence[_T]:
+    """Return the items with another one; a list is changed, because it may be long."""
+    if not isinstance(items, list):
+        return [*items, item]
+    items.append(item)
+    return items
 
 
 def _several_sessions(transcript: Transcript) -> bool:
@@ -131,17 +147,18 @@ class _Finder:
     def __init__(self, profile: Profile, transcript: Transcript, requests: list[CorrelatedRequest]) -> None:
         self._profile = profile
         self._listeners = _Listeners(transcript)
-        self._by_reference: dict[bytes, list[CorrelatedRequest]] = {}
+        self._by_reference: dict[bytes, list[tuple[CorrelatedRequest, JoinedBy]]] = {}
+        self._answered: set[tuple[CorrelatedRequest, int, bytes]] = set()
+        """Requests whose answer by a rule, given by its number, with a value was found."""
         self._by_session: dict[int, list[CorrelatedRequest]] = {}
         self._publishes: dict[str, list[CorrelatedRequest]] = {}
         for request in requests:
             if isinstance(request.source, RecordedPublish):
-                self._publishes.setdefault(str(request.source.message.get("channel")), []).append(request)
+                self._publishes.setdefault(request.source.channel, []).append(request)
             key = _ANONYMOUS if request.is_anonymous else request.session
             self._by_session.setdefault(key, []).append(request)
-            request.references = dict(_references(request, profile))
-            for reference in request.references:
-                self._by_reference.setdefault(reference, []).append(request)
+            for reference, joined_by in dict(_references(request, profile)).items():
+                self._by_reference.setdefault(reference, []).append((request, joined_by))
 
     def mark_answered(self, delivery: RecordedDelivery) -> None:
         """Exclude a request that is answered by its reference from the fallback rules."""
@@ -150,9 +167,7 @@ class _Finder:
             return
         for number, rule in enumerate(self._profile.fallback):
             if _matches(delivery, rule):
-                found[0].answered_fallbacks |= {
-                    (number, encode(value)) for value in _values(delivery.data, (rule.event,))
-                }
+                self._answered |= {(found[0], number, encode(value)) for value in _values(delivery.data, (rule.event,))}
 
     def find(self, delivery: RecordedDelivery) -> tuple[CorrelatedRequest, JoinedBy] | None:
         """Return the request that a delivery answers and the kind of match, or None."""
@@ -168,9 +183,9 @@ class _Finder:
 
     def _by_own_reference(self, delivery: RecordedDelivery) -> tuple[CorrelatedRequest, JoinedBy] | None:
         for reference in map(encode, _values(delivery.data, self._profile.event)):
-            for request in reversed(self._by_reference.get(reference, [])):
+            for request, joined_by in reversed(self._by_reference.get(reference, [])):
                 if self._can_answer(request, delivery):
-                    return request, request.references[reference]
+                    return request, joined_by
         return None
 
     def _can_answer(self, request: CorrelatedRequest, delivery: RecordedDelivery) -> bool:
@@ -201,15 +216,15 @@ class _Finder:
             if not _matches(delivery, rule):
                 continue
             for value in _values(delivery.data, (rule.event,)):
-                answer = (number, encode(value))
+                answer = encode(value)
                 candidates = [
                     request
                     for request in self._recent(delivery)
                     if _requests_value(request, rule, value, self._profile)
                 ]
-                waiting = [request for request in candidates if answer not in request.answered_fallbacks]
+                waiting = [request for request in candidates if (request, number, answer) not in self._answered]
                 if waiting:  # requests are answered in order
-                    waiting[-1].answered_fallbacks.add(answer)
+                    self._answered.add((waiting[-1], number, answer))
                     return waiting[-1]
         return None
 
@@ -217,18 +232,18 @@ class _Finder:
         """Return the publish that a delivery echoes, or whose service channel it uses."""
         for request in self._recent(delivery):
             source = request.source
-            if not isinstance(source, RecordedPublish) or source.message.get("channel") != delivery.channel:
+            if not isinstance(source, RecordedPublish) or source.channel != delivery.channel:
                 continue
             echo = _echoes(request, delivery)
-            if is_service(delivery.channel) or (echo and (-1, b"") not in request.answered_fallbacks):
-                request.answered_fallbacks.add((-1, b""))
+            if is_service(delivery.channel) or (echo and (request, _ECHO, b"") not in self._answered):
+                self._answered.add((request, _ECHO, b""))
                 return request
         return None
 
     def cause_elsewhere(self, delivery: RecordedDelivery) -> CorrelatedRequest | None:
         """Return the request of another session that alone has a delivery's reference, or whose publish it repeats."""
         for reference in map(encode, _values(delivery.data, self._profile.event)):
-            found = [each for each in self._by_reference.get(reference, ()) if not each.is_anonymous]
+            found = [each for each, _ in self._by_reference.get(reference, ()) if not each.is_anonymous]
             recent = [each for each in found if self._is_recent(each, delivery)]
             if len(recent) == 1 and all(each.session != delivery.session for each in found):
                 return recent[0]
@@ -241,7 +256,7 @@ class _Finder:
         """Join a delivery to the last request before it in its session; return False if there is none."""
         recent = self._recent(delivery)
         if recent:
-            recent[0].followers.append(delivery)
+            recent[0].followers = _added(recent[0].followers, delivery)
         return bool(recent)
 
 
@@ -282,16 +297,14 @@ class _Broadcasts:
         if not self._several:
             return False
         for request, original in self._joined.get(_content(delivery), ()):
-            copies = request.copies.setdefault(original, [])
-            sessions = {original.session, *(copy.session for copy in copies)}
+            sessions = {original.session, *(copy.session for copy in request.copies_of(original))}
             if abs(delivery.at - original.at) <= COPY_SECONDS and delivery.session not in sessions:
-                copies.append(delivery)
+                request.copies = _added(request.copies, (original, delivery))
                 return True
         cause = self._finder.cause_elsewhere(delivery)
         if cause is None:
             return False
-        cause.deliveries.append(delivery)
-        cause.deliveries.sort(key=lambda one: one.at)
+        cause.deliveries = sorted([*cause.deliveries, delivery], key=lambda one: one.at)
         self.add(cause, delivery)
         return True
 
@@ -302,9 +315,9 @@ def _content(delivery: RecordedDelivery) -> tuple[str, bytes]:
 
 def _echoes(request: CorrelatedRequest, delivery: RecordedDelivery) -> bool:
     source = request.source
-    if not isinstance(source, RecordedPublish) or source.message.get("channel") != delivery.channel:
+    if not isinstance(source, RecordedPublish) or source.channel != delivery.channel:
         return False
-    return same(source.message.get("data"), delivery.data)
+    return same(source.data, delivery.data)
 
 
 def _time(request: CorrelatedRequest) -> float:
@@ -331,7 +344,7 @@ def _references(request: CorrelatedRequest, profile: Profile) -> Iterator[tuple[
 
 def _reply_body(source: _RequestSource) -> JSON:
     if isinstance(source, RecordedPublish):
-        return source.reply.get("data") if source.reply else None
+        return (source.reply or {}).get("data")
     return source.reply.body.value if source.reply.body.kind == "json" else None
 
 

@@ -1,4 +1,4 @@
-"""Moves large bodies and data of a scenario into data files, in a folder with the name of the scenario."""
+"""Writes large bodies and data of a scenario to data files, in a folder with the name of the scenario."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import base64
 import hashlib
 import mimetypes
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode, readable
 from cometreel.scenario.data_files import FileText, FileValue, data_path, marker_of_file, with_markers
-from cometreel.scenario.markers import marker_of
+from cometreel.scenario.value_markers import marker_of
 
 __all__ = ["INLINE_LIMIT", "DataFolder"]
 
@@ -26,19 +26,45 @@ _LONGEST_NAME = 60
 
 
 class DataFolder:
-    """The data files of one scenario at `target`: those that exist, and those to write."""
+    """The data files of one scenario at `target`: those that exist, and new ones."""
 
     def __init__(self, target: Path, limit: int) -> None:
         self._target, self._limit = target, limit
-        self._new: dict[str, bytes] = {}
+        self._new: set[str] = set()
         self._by_content: dict[bytes, str] = {}
 
-    def document(self, document: JSONObject) -> JSONObject:
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Keep the data files that are written in this context, unless it raises an error."""
+        folder = self._target.parent / _slug(self._target.stem)
+        is_new = not folder.exists()
+        try:
+            yield
+        except BaseException:
+            for name in self._new if folder.is_dir() else ():
+                (self._target.parent / name).unlink(missing_ok=True)
+            if is_new and folder.is_dir():
+                folder.rmdir()
+            raise
+
+    def document(self, document: Mapping[str, JSON | Iterator[JSON]]) -> dict[str, JSON | Iterator[JSON]]:
         """Return the keys of a scenario file with markers for data files: new ones, and those that it was read from.
 
-        Equal values share a file. With a limit of 0, only values that come from data files stay in them.
+        Values of `exchanges` and `timeline` become iterators; their data files are written while they are read. Equal
+        values share a file. With a limit of 0, only values that come from data files stay in them.
         """
-        replaced: JSONObject = {key: with_markers(value, self._kept) for key, value in document.items()}
+        replaced = {
+            key: value if isinstance(value, Iterator) else with_markers(value, self._kept)
+            for key, value in document.items()
+        }
+        for key, value in replaced.items():
+            if key in ("exchanges", "timeline") and isinstance(value, Iterator | list):
+                replaced[key] = map(self._item, value)
+        return replaced
+
+    def _item(self, item: JSON) -> JSON:
+        """Return an exchange or an entry of the timeline with markers for data files."""
+        replaced = with_markers(item, self._kept)
         for name, block in _blocks(replaced):
             for key in _JSON_KEYS:
                 self._move_json(block, key, name)
@@ -46,23 +72,6 @@ class DataFolder:
             self._move_text(block, name, content_type)
             self._move_bytes(block, name, content_type)
         return replaced
-
-    @contextmanager
-    def written(self) -> Iterator[None]:
-        """Write the new data files; an error removes those that were written."""
-        folder = self._target.parent / _slug(self._target.stem)
-        is_new = not folder.exists()
-        try:
-            for name, content in self._new.items():
-                folder.mkdir(parents=True, exist_ok=True)
-                (self._target.parent / name).write_bytes(content)
-            yield
-        except OSError:
-            for name in self._new if folder.is_dir() else ():
-                (self._target.parent / name).unlink(missing_ok=True)
-            if is_new and folder.is_dir():
-                folder.rmdir()
-            raise
 
     def _kept(self, value: FileValue) -> JSON:
         """Return the marker of a value from a data file; a changed one gets a new file."""
@@ -111,25 +120,29 @@ class DataFolder:
             if found in self._new:
                 continue
             if not path.exists():
-                self._new[found] = content
+                self._new.add(found)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
                 return found
             if _compared(path, suffix) == compared:
                 return found
         raise AssertionError("unreachable: count() is infinite")
 
 
-def _blocks(document: JSONObject) -> Iterator[tuple[str, JSONObject]]:
-    """Yield each request, reply and event with a name for its data files."""
-    for exchange in _objects(document.get("exchanges")):
-        name = str(exchange.get("name"))
-        for key in ("request", "reply"):
-            block = exchange.get(key)
-            if isinstance(block, dict):
-                yield name, block
-        for event in _objects(exchange.get("events")):
-            yield _event_name(event, name), event
-    for entry in _objects(document.get("timeline")):
-        yield _event_name(entry, "event"), entry
+def _blocks(item: JSON) -> Iterator[tuple[str, JSONObject]]:
+    """Yield each request, reply and event of an exchange or timeline entry, with a name for its data files."""
+    if not isinstance(item, dict):
+        return
+    if "request" not in item:
+        yield _event_name(item, "event"), item
+        return
+    name = str(item.get("name"))
+    for key in ("request", "reply"):
+        block = item.get(key)
+        if isinstance(block, dict):
+            yield name, block
+    for event in _objects(item.get("events")):
+        yield _event_name(event, name), event
 
 
 def _objects(value: JSON) -> list[JSONObject]:

@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from cometreel.errors import FileInvalid
-from cometreel.jsonvalue import JSON, JSONObject, sorted_text
+from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording.bindings import names_by_token
-from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, role_name
+from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, digest, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
-from cometreel.recording.header_redaction import HeaderRedactor
-from cometreel.recording.journal_events import JournalHeader, RecordedBody, RedactedPaths, WireEvent, event_of
+from cometreel.recording.journal_events import JournalHeader, WireEvent
 from cometreel.recording.known_secrets import SHORTEST
 from cometreel.recording.policy import Policy
 from cometreel.recording.profile_choice import correlate_by, profile_in_header
-from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
+from cometreel.recording.redacted_events import redact_events
 from cometreel.recording.redaction import Redactor
 from cometreel.recording.role_ids import ids_in_requests, sent_by, user_ids
 from cometreel.recording.scenario_values import Identifiers
@@ -44,7 +43,7 @@ from cometreel.scenario import (
     ProfileChoice,
     RequestBlock,
     RoleBlock,
-    Scenario,
+    ScenarioBlock,
     SessionBlock,
     SourceBlock,
     TimelineBlock,
@@ -52,7 +51,6 @@ from cometreel.scenario import (
 )
 from cometreel.scenario.files import without_garbage_collection
 from cometreel.scenario.json_pointer import parse_pointer
-from cometreel.wire import Headers
 
 __all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
@@ -62,6 +60,7 @@ _PER_REPLY = frozenset({"content-type", "content-length", "location"})
 _USUAL_ADVICE: JSONObject = {"reconnect": "retry", "timeout": 0, "interval": 0}
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
 _Since: TypeAlias = str | dict[str, JSON]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +106,25 @@ class DistillSummary:
 
 @dataclass(frozen=True, slots=True)
 class Distilled:
-    """The scenario of a journal as a file model, ready for `dump`, and its summary."""
+    """The scenario of a journal and its summary.
 
-    file: Scenario
+    `head` are the other blocks. The exchanges and the entries of the timeline are created each time they are read,
+    because together they need much more memory than the journal.
+    """
+
+    head: ScenarioBlock
+    exchanges: Iterable[ExchangeBlock]
+    timeline: Iterable[TimelineBlock]
     summary: DistillSummary
+
+    @property
+    def file(self) -> ScenarioBlock:
+        """The whole scenario as a file model, ready for `dump`; a new one each time."""
+        return self.head.model_copy(update={"exchanges": [*self.exchanges], "timeline": [*self.timeline] or None})
+
+    def with_title(self, title: str) -> Distilled:
+        """Return the scenario with another title."""
+        return replace(self, head=self.head.model_copy(update={"title": title}))
 
 
 def distill(
@@ -139,11 +153,11 @@ def _distill(path: Path, policy: Policy | None, profile: ProfileChoice | None, *
     choice = profile or profile_in_header(header, path)
     header = header or JournalHeader("", 0.0, DETECT, "default")
     if policy is not None and policy.name != header.policy:
-        events = list(_redact(events, Redactor(policy, read_key(path))))
+        events = list(redact_events(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
     with suppress(FileInvalid):  # without the key, an owner keeps the name that was not yet known to be of a user
         events = with_one_name_per_user(events, read_key(path))
-    events = with_stable_pseudonyms(events)
+    events = with_stable_pseudonyms(_emptied(events))
     distilled = distill_events(
         header,
         events,
@@ -152,7 +166,14 @@ def _distill(path: Path, policy: Policy | None, profile: ProfileChoice | None, *
         generalise=generalise,
     )
     left_out = [*map(str, problems), *distilled.summary.left_out]
-    return Distilled(distilled.file, replace(distilled.summary, left_out=left_out))
+    return replace(distilled, summary=replace(distilled.summary, left_out=left_out))
+
+
+def _emptied(events: list[WireEvent]) -> Iterator[WireEvent]:
+    """Yield the events and remove them from the list, so that they are not kept beside new ones."""
+    events.reverse()
+    while events:
+        yield events.pop()
 
 
 def distill_events(
@@ -165,6 +186,26 @@ def distill_events(
 ) -> Distilled:
     """Build the scenario of a journal's events."""
     return _Distiller(header, events, title, profile, generalise=generalise).distill()
+
+
+@dataclass(frozen=True, slots=True)
+class _PlannedEntry:
+    """An entry of the timeline: a delivery, and the exchange or event that it follows with its time."""
+
+    delivery: RecordedDelivery
+    since: _Since
+    at: float
+    sessions: tuple[int, ...]
+
+
+class _Repeatable(Iterable[_T]):
+    """Items that are created each time they are read."""
+
+    def __init__(self, create: Callable[[], Iterator[_T]]) -> None:
+        self._create = create
+
+    def __iter__(self) -> Iterator[_T]:
+        return self._create()
 
 
 class _Distiller:
@@ -201,33 +242,38 @@ class _Distiller:
         namer = ExchangeNamer(self._profile, self._identifiers)
         for exchange in planned:
             exchange.name = namer.name(exchange.draft.recorded)
-        exchanges = [self._exchange(exchange) for exchange in planned]
+            self._as(exchange.sessions)
+        common = _common_headers([exchange.draft.headers for exchange in planned if exchange.draft.target])
         timeline = self._timeline(planned)
-        file = Scenario(
+        head = ScenarioBlock(
             cometreel=1,
             title=self._title,
             source=self._source(),
             bayeux=self._bayeux(),
             session=self._session(),
             correlation=self._correlation_block,
+            reply_headers=common or None,
             roles=self._roles() or None,
-            exchanges=exchanges,
-            timeline=timeline or None,
         )
-        file = with_common_headers(file)
         counts: dict[str, int] = {str(joined_by): number for joined_by, number in self._correlation.counts.items()}
+        names = {exchange.draft.request_key: exchange.name for exchange in reversed(planned)}
         left_out = [
-            *_left_out(self._transcript, drafts, planned),
+            *_left_out(self._transcript, drafts, names),
             *_left_out_headers(self._transcript, drafts, planned),
-            *_answered_in_turn(drafts, planned),
+            *_answered_in_turn(drafts, names),
         ]
-        sessions = max(self._transcript.sessions, 1 if exchanges else 0)
+        sessions = max(self._transcript.sessions, 1 if planned else 0)
         replaced = _count_replaced(self._events)
         weak = Counter(place for event in self._events for place in event.weak)
         summary = DistillSummary(
-            len(exchanges), len(timeline), sessions, counts, replaced, self._unsolicited, left_out, weak
+            len(planned), len(timeline), sessions, counts, replaced, self._unsolicited, left_out, weak
         )
-        return Distilled(file, summary)
+        return Distilled(
+            head,
+            _Repeatable(lambda: (self._exchange(each, common) for each in planned)),
+            _Repeatable(lambda: (self._entry(each) for each in timeline)),
+            summary,
+        )
 
     def _drafts(self) -> list[ExchangeDraft]:
         """Create the drafts; requests that the scenario format can't express are left out and counted.
@@ -236,7 +282,7 @@ class _Distiller:
         notifications stay apart.
         """
         drafts: list[ExchangeDraft] = []
-        followed: Counter[tuple[int, str]] = Counter()
+        followed: Counter[tuple[int, bytes]] = Counter()
         for recorded in self._correlation.requests:
             try:
                 draft = self._drafter.draft(recorded)
@@ -246,17 +292,20 @@ class _Distiller:
                 continue
             if recorded.followers:
                 followed[recorded.session, draft.request_key] += 1
-                draft.answer_key += f" {followed[recorded.session, draft.request_key]}"
+                draft.answer_key += b" %d" % followed[recorded.session, draft.request_key]
             drafts.append(draft)
             self._transcript.left_out.update(draft.omitted_events)
         return drafts
 
     # --- blocks ---------------------------------------------------------------------------------------------
 
-    def _exchange(self, planned: PlannedExchange) -> ExchangeBlock:
-        draft = planned.draft
+    def _exchange(self, planned: PlannedExchange, common: Mapping[str, JSON]) -> ExchangeBlock:
+        blocks = self._drafter.blocks(planned.draft.recorded)
         when = WhenBlock(after=_names(planned.after), before=_names(planned.before))
-        request = draft.request
+        request, reply = blocks.request, blocks.reply
+        if common and isinstance(request, RequestBlock) and reply is not None:
+            own = {name: value for name, value in (reply.headers or {}).items() if name not in common}
+            reply = reply.model_copy(update={"headers": own or None})
         if planned.authenticated is not None:
             request = request.model_copy(update={"authenticated": planned.authenticated})
         return ExchangeBlock.model_validate(
@@ -265,8 +314,8 @@ class _Distiller:
                 "as": self._as(planned.sessions),
                 "when": when if planned.after or planned.before else None,
                 "request": request,
-                "reply": draft.reply,
-                "events": draft.events or None,
+                "reply": reply,
+                "events": blocks.events or None,
             }
         )
 
@@ -357,35 +406,36 @@ class _Distiller:
 
     # --- timeline -------------------------------------------------------------------------------------------
 
-    def _timeline(self, planned: list[PlannedExchange]) -> list[TimelineBlock]:
+    def _timeline(self, planned: list[PlannedExchange]) -> list[_PlannedEntry]:
         """Return an entry per unsolicited message; equal messages of several sessions share an entry."""
-        found: dict[tuple[str, int], list[tuple[RecordedDelivery, _Since, float]]] = {}
-        repeated: Counter[tuple[str, int]] = Counter()
+        found: dict[tuple[bytes, int], list[tuple[RecordedDelivery, _Since, float]]] = {}
+        repeated: Counter[tuple[bytes, int]] = Counter()
         starts, asked = _starts(planned), {exchange.name: exchange.first for exchange in planned}
         for delivery in self._correlation.unsolicited:
             since, at = self._anchor(delivery, starts)
-            key = sorted_text([since, delivery.channel, delivery.data])
+            key = digest([since, delivery.channel, delivery.data])
             repeated[key, delivery.session] += 1
             found.setdefault((key, repeated[key, delivery.session]), []).append((delivery, since, at))
         all_sessions = set(self._transcript.anchors) | {delivery.session for delivery in self._transcript.deliveries}
-        entries: list[TimelineBlock] = []
+        entries: list[_PlannedEntry] = []
         for group in found.values():
             sessions = tuple(sorted({delivery.session for delivery, _, _ in group}))
             is_for_all = all_sessions <= set(sessions) or sessions == (-1,)
             if group[0][0] in self._correlation.joined_by:  # only the order: all who asked got it
                 is_for_all = is_for_all or {*asked.get(str(group[0][1]), ())} <= set(sessions)
+            entry = _PlannedEntry(*group[0], () if is_for_all else sessions)
             try:
-                entries.append(self._entry(group[0], () if is_for_all else sessions))
+                self._entry(entry)
+                entries.append(entry)
                 self._unsolicited += group[0][0] not in self._correlation.joined_by
             except NotExpressible as error:
                 self._transcript.left_out[str(error)] += len(group)
         return entries
 
-    def _entry(self, one: tuple[RecordedDelivery, _Since, float], sessions: tuple[int, ...]) -> TimelineBlock:
-        delivery, since, at = one
-        event = self._drafter.event(delivery, at)
+    def _entry(self, entry: _PlannedEntry) -> TimelineBlock:
+        event = self._drafter.event(entry.delivery, entry.at)
         fields = {name: getattr(event, name) for name in event.model_fields_set}
-        return TimelineBlock.model_validate({"as": self._as(sessions), "since": since, **fields})
+        return TimelineBlock.model_validate({"as": self._as(entry.sessions), "since": entry.since, **fields})
 
     def _anchor(self, delivery: RecordedDelivery, starts: dict[int, list[tuple[float, str]]]) -> tuple[_Since, float]:
         """Return the latest exchange of the session before a delivery, else the start of its CometD session.
@@ -419,29 +469,13 @@ def _own(ids: Mapping[int, str], senders: Mapping[str, set[int]]) -> dict[int, s
     return {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
 
 
-def with_common_headers(file: Scenario) -> Scenario:
-    """Return a file in which the header fields that all HTTP replies have are written once, as `reply_headers`."""
-    replies = [
-        each.reply.headers or {} if each.reply is not None else {}
-        for each in file.exchanges or ()
-        if isinstance(each.request, RequestBlock)
-    ]
-    common = {
+def _common_headers(replies: list[Mapping[str, JSON]]) -> dict[str, JSON]:
+    """Return the header fields that all HTTP replies have; they are written once, as `reply_headers`."""
+    return {
         name: value
         for name, value in (replies[0] if len(replies) > 1 else {}).items()
         if name not in _PER_REPLY and all(name in other and other[name] == value for other in replies)
     }
-    if not common:
-        return file
-    exchanges = [_without_headers(each, common) for each in file.exchanges or ()]
-    return file.model_copy(update={"reply_headers": common, "exchanges": exchanges})
-
-
-def _without_headers(block: ExchangeBlock, common: Mapping[str, JSON]) -> ExchangeBlock:
-    if block.reply is None or not isinstance(block.request, RequestBlock):
-        return block
-    own = {name: value for name, value in (block.reply.headers or {}).items() if name not in common}
-    return block.model_copy(update={"reply": block.reply.model_copy(update={"headers": own or None})})
 
 
 def _starts(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]]:
@@ -455,7 +489,7 @@ def _starts(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]
     return starts
 
 
-def _names(planned: list[PlannedExchange]) -> str | list[str] | None:
+def _names(planned: Iterable[PlannedExchange]) -> str | list[str] | None:
     names = [exchange.name for exchange in planned]
     return names[0] if len(names) == 1 else names or None
 
@@ -478,9 +512,8 @@ def _offers_ack(message: Mapping[str, JSON]) -> bool:
     return isinstance(ext, dict) and ext.get("ack") not in (None, False)
 
 
-def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list[PlannedExchange]) -> list[str]:
+def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], names: Mapping[bytes, str]) -> list[str]:
     reasons = [f"{number} times {reason}" if number > 1 else reason for reason, number in transcript.left_out.items()]
-    names = {exchange.draft.request_key: exchange.name for exchange in reversed(planned)}
     bodies = Counter((names.get(draft.request_key, ""), draft.omitted) for draft in drafts if draft.omitted)
     for (name, reason), number in bodies.items():
         times = f", {number} times" if number > 1 else ""
@@ -488,14 +521,15 @@ def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list
     return reasons
 
 
-def _answered_in_turn(drafts: list[ExchangeDraft], planned: list[PlannedExchange]) -> Iterator[str]:
+def _answered_in_turn(drafts: list[ExchangeDraft], names: Mapping[bytes, str]) -> Iterator[str]:
     """Name the requests that had different answers and differ only in values that the scenario doesn't compare."""
-    names = {exchange.draft.request_key: exchange.name for exchange in reversed(planned)}
-    sent: dict[tuple[str, int], dict[int, set[str]]] = {}
+    repeated = {key for key, number in Counter(draft.request_key for draft in drafts).items() if number > 1}
+    sent: dict[tuple[bytes, int], dict[int, set[bytes]]] = {}
     for draft in drafts:
-        requests = sent.setdefault((draft.request_key, draft.recorded.session), {})
-        requests.setdefault(draft.sent, set()).add(draft.answer_key)
-    numbers: dict[str, int] = {}
+        if draft.request_key in repeated:
+            requests = sent.setdefault((draft.request_key, draft.recorded.session), {})
+            requests.setdefault(draft.sent, set()).add(draft.answer_key)
+    numbers: dict[bytes, int] = {}
     for (key, _), requests in sent.items():
         if len(requests) > 1 and len(set().union(*requests.values())) > 1:
             numbers[key] = max(numbers.get(key, 0), len(requests))
@@ -516,15 +550,11 @@ def _left_out_headers(
     varying: set[str] = set()
     for draft in drafts:
         first = answers.get((draft.request_key, draft.answer_key), draft)
-        one, other = _own_headers(first), _own_headers(draft)
+        one, other = first.headers, draft.headers
         varying |= {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
     if varying:
         names = ", ".join(sorted(varying))
         yield f"values of header fields that differ between equal replies, except the first: {names}"
-
-
-def _own_headers(draft: ExchangeDraft) -> Mapping[str, JSON]:
-    return draft.reply.headers or {} if draft.reply is not None else {}
 
 
 def _count(number: int, name: str) -> str:
@@ -554,40 +584,3 @@ def _class(redaction: str) -> str:
 def _last_key(pointer: str) -> str:
     names = [token for token in parse_pointer(pointer) if not token.isdigit()]
     return names[-1] if names else "body"
-
-
-def _redact(events: Iterable[WireEvent], redactor: Redactor) -> Iterator[WireEvent]:
-    """Redact the events of a journal again with another policy; values that are replaced already stay replaced."""
-    head_redactor = HeaderRedactor(redactor)
-    for event in events:
-        redacted = replace(event, body=_redact_body(event.body, redactor))
-        if event.path:
-            url = f"{event.path}?{event.query}" if event.query else event.path
-            head = event_of(
-                {"t": 0, "kind": "request", **head_redactor.request(event.method, url, Headers())}, event.line
-            )
-            redacted = replace(
-                redacted,
-                path=head.path,
-                query=head.query,
-                hidden_path={**event.hidden_path, **head.hidden_path},
-                hidden_query={**event.hidden_query, **head.hidden_query},
-            )
-        yield redacted
-
-
-def _redact_body(body: RecordedBody, redactor: Redactor) -> RecordedBody:
-    if body.kind not in ("bayeux", "json"):
-        return body
-    client_ids = [message.get("clientId") for message in body.messages]
-    redacted = event_of({"t": 0, "kind": "reply", **redact(ParsedBody(body.kind, body.value), redactor)}, 0).body
-    for message, client_id in zip(redacted.messages, client_ids, strict=True):
-        if client_id is not None:  # a token already, which must stay equal to the one of its session
-            message["clientId"] = client_id
-    before, now = body.hidden, redacted.hidden
-    hidden = RedactedPaths(
-        tuple(dict.fromkeys([*before.secret, *now.secret])),
-        tuple(dict.fromkeys([*before.personal, *now.personal])),
-        {**before.identifiers, **now.identifiers},
-    )
-    return replace(redacted, hidden=hidden, digest=body.digest)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 
 from pydantic import ValidationError
 
@@ -34,9 +35,10 @@ from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration", "role_name"]
+__all__ = ["Drafter", "ExchangeBlocks", "ExchangeDraft", "NotExpressible", "digest", "duration", "role_name"]
 
 _JSON_TYPE = "application/json"
+_ANY_TEXT: JSON = {"$any": "string"}
 _CONDITIONS = {
     206: ("range",),
     304: ("if-none-match", "if-modified-since"),
@@ -61,33 +63,46 @@ def role_name(session: int) -> str:
 
 
 @dataclass(slots=True, eq=False)
-class ExchangeDraft:
-    """A recorded request as blocks of a scenario."""
+class ExchangeBlocks:
+    """The blocks of a recorded request in a scenario."""
 
-    recorded: CorrelatedRequest
     request: RequestBlock | PublishBlock
     reply: ReplyBlock | None
     events: list[EventBlock]
-    request_key: str
-    answer_key: str
+    omitted_events: tuple[str, ...]
+    """The reasons for notifications that the scenario format can't express."""
+
+
+@dataclass(slots=True, eq=False)
+class ExchangeDraft:
+    """A recorded request as it is compared with others. Its blocks are not kept, because they are large."""
+
+    recorded: CorrelatedRequest
+    request_key: bytes
+    answer_key: bytes
     sent: int
     """A number that is equal for equal requests as recorded, also where the scenario doesn't compare them."""
+    omitted_events: tuple[str, ...]
+    """The reasons for notifications that the scenario format can't express."""
+    target: bytes = b""
+    """Equal for HTTP requests with the same method, path and query; empty for a publish."""
+    headers: Mapping[str, JSON] = field(default_factory=dict)
+    """The header fields of the reply."""
+    is_read: bool = False
+    """True if the request only reads."""
+    is_vague: bool = False
+    """True if the exchange answers requests with any body."""
+    is_conditional: bool = False
+    """True if the exchange answers only requests with certain header fields."""
     refused: bool = False
     """True if the request was refused because of a missing login."""
     omitted: str = ""
     """The reason why the journal doesn't contain the body of the reply."""
-    omitted_events: tuple[str, ...] = ()
-    """The reasons for notifications that the scenario format can't express."""
 
     @property
     def at(self) -> float:
         """Time of the request, in seconds since the start of the journal."""
         return self.recorded.at
-
-    @property
-    def is_read(self) -> bool:
-        """True if the request only reads."""
-        return isinstance(self.request, RequestBlock) and self.request.method in ("GET", "HEAD")
 
 
 class Drafter:
@@ -115,43 +130,59 @@ class Drafter:
         self._identifiers = identifiers
         self._user_values = user_values
         self._hosts = hosts
+        self._headers: dict[str, Mapping[str, JSON]] = {}  # one copy of equal header fields
+        self._targets: dict[bytes, bytes] = {}
+
+    def blocks(self, recorded: CorrelatedRequest) -> ExchangeBlocks:
+        """Return the blocks of a recorded request.
+
+        :raises NotExpressible: if the scenario format can't express it.
+        """
+        source, (events, omitted_events) = recorded.source, self._events(recorded)
+        try:
+            if isinstance(source, RecordedPublish):
+                return ExchangeBlocks(self._publish(source), self._publish_reply(source), events, omitted_events)
+            return ExchangeBlocks(self._request(source), self._reply(source), events, omitted_events)
+        except ValidationError as error:
+            raise NotExpressible(_description(source), error) from None
 
     def draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
         """Return the draft of a recorded request.
 
         :raises NotExpressible: if the scenario format can't express it.
         """
-        try:
-            return self._draft(recorded)
-        except ValidationError as error:
-            raise NotExpressible(_description(recorded.source), error) from None
-
-    def _draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
-        events, omitted_events = self._events(recorded)
+        blocks, source = self.blocks(recorded), recorded.source
+        request, reply, omitted_events = blocks.request, blocks.reply, blocks.omitted_events
         event_keys: list[JSON] = [
-            [event.channel, self._stable(event.data, self._profile.event), event.deliver or ""] for event in events
+            [event.channel, self._stable(event.data, self._profile.event), event.deliver or ""]
+            for event in blocks.events
         ]
-        source = recorded.source
         if isinstance(source, RecordedPublish):
-            publish, acknowledgement = self._publish(source), self._publish_reply(source)
-            fields = acknowledgement.model_dump(exclude={"after"}, mode="json") if acknowledgement else None
-            answer_key = sorted_text([fields, event_keys])
-            request_key = self._request_key(publish, publish.data)
-            sent = self._sent(source.message.get("channel"), source.message.get("data"))
+            fields = reply.model_dump(exclude={"after"}, mode="json") if reply else None
+            sent = self._sent(source.channel, source.data)
             return ExchangeDraft(
-                recorded, publish, acknowledgement, events, request_key, answer_key, sent, omitted_events=omitted_events
+                recorded, self._request_key(request), digest([fields, event_keys]), sent, omitted_events
             )
-        request, reply = self._request(source), self._reply(source)
+        assert isinstance(request, RequestBlock)
+        assert reply is not None
+        headers = reply.headers or {}
         body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
-        compared: JSON = {name: value for name, value in (reply.headers or {}).items() if name in COMPARED}
-        answer_key = sorted_text([reply.status, compared, body, reply.text, event_keys])
-        request_key = self._request_key(request, request.body)
-        omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
-        refused = _is_refused(source)
+        compared: JSON = {name: value for name, value in headers.items() if name in COMPARED}
         event = source.request
-        sent = self._sent([event.path, event.query, event.body.digest], event.body.value)
+        target = digest(request.model_dump(mode="json", include={"method", "path", "query"}))
         return ExchangeDraft(
-            recorded, request, reply, events, request_key, answer_key, sent, refused, omitted, omitted_events
+            recorded,
+            self._request_key(request),
+            digest([reply.status, compared, body, reply.text, event_keys]),
+            self._sent([event.path, event.query, event.body.digest], event.body.value),
+            omitted_events,
+            self._targets.setdefault(target, target),
+            self._headers.setdefault(sorted_text(dict(headers)), headers),
+            is_read=request.method in ("GET", "HEAD"),
+            is_vague=request.text == _ANY_TEXT,
+            is_conditional=bool(request.headers),
+            refused=_is_refused(source),
+            omitted=str(source.reply.body.value) if source.reply.body.kind == "omitted" else "",
         )
 
     def _events(self, recorded: CorrelatedRequest) -> tuple[list[EventBlock], tuple[str, ...]]:
@@ -168,7 +199,7 @@ class Drafter:
 
     def _receivers(self, recorded: CorrelatedRequest, delivery: RecordedDelivery) -> str | None:
         """Return the value of `deliver` for a notification that not only the asker received."""
-        others = {copy.session for copy in recorded.copies.get(delivery, ())} | {delivery.session}
+        others = {copy.session for copy in recorded.copies_of(delivery)} | {delivery.session}
         if others == {recorded.session} or recorded.is_anonymous:
             return None
         if len(others) == 1:
@@ -206,14 +237,15 @@ class Drafter:
             body = remove(body, pointer)
         return hash(sorted_text([target, body]))
 
-    def _request_key(self, block: RequestBlock | PublishBlock, body: JSON) -> str:
+    def _request_key(self, block: RequestBlock | PublishBlock) -> bytes:
+        body = block.body if isinstance(block, RequestBlock) else block.data
         for pointer in self._profile.request:
             body = remove(body, pointer)
         fields = block.model_dump(mode="json", exclude={"body", "data"})
         path = fields.get("path")
         if isinstance(path, str):
             fields["path"] = path.rstrip("/")
-        return sorted_text([fields, body])
+        return digest([fields, body])
 
     def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
@@ -242,7 +274,7 @@ class Drafter:
         if body.kind in ("none", "bayeux"):
             return {}
         if body.kind == "omitted":
-            return {"text": {"$any": "string"}}
+            return {"text": _ANY_TEXT}
         if body.kind == "form":
             return {"form": form_pattern(body)}
         if body.kind == "pieces":
@@ -254,9 +286,9 @@ class Drafter:
 
     def _publish(self, publish: RecordedPublish) -> PublishBlock:
         prefix = f"/{publish.number}/data"
-        hidden = [*publish.hidden.hidden.secret, *publish.hidden.hidden.personal]
-        data = publish.message.get("data")
-        fields: dict[str, JSON] = {"publish": publish.message.get("channel")}
+        hidden = [*publish.hidden.secret, *publish.hidden.personal]
+        data = publish.data
+        fields: dict[str, JSON] = {"publish": publish.channel}
         if prefix in hidden:
             fields["data"] = any_marker(data)
         elif data is not None:
@@ -314,6 +346,11 @@ class Drafter:
         for pointer in self._profile.volatile:
             value = remove(value, pointer)
         return value
+
+
+def digest(value: JSON) -> bytes:
+    """Return bytes that are equal for equal values, because a text would be as large as the value."""
+    return sha256(sorted_text(value).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def duration(seconds: float) -> str:

@@ -115,7 +115,7 @@ class ExchangeNamer:
 
     def _publish(self, recorded: CorrelatedRequest) -> str:
         assert not isinstance(recorded.source, RecordedCall)
-        channel = str(recorded.source.message.get("channel", ""))
+        channel = recorded.source.channel
         operation = self._first(
             recorded.body, ("/operation", *([self._profile.operation] if self._profile.operation else []))
         )

@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cometreel.jsonvalue import sorted_text
 from cometreel.recording.drafts import ExchangeDraft
-from cometreel.scenario import RequestBlock
 
 __all__ = ["PlannedExchange", "plan_exchanges"]
-
-_ANY_TEXT = {"$any": "string"}
 
 
 @dataclass(slots=True, eq=False)
@@ -25,8 +21,8 @@ class PlannedExchange:
     draft: ExchangeDraft
     sessions: tuple[int, ...] = ()
     authenticated: bool | None = None
-    after: list[PlannedExchange] = field(default_factory=list)
-    before: list[PlannedExchange] = field(default_factory=list)
+    after: tuple[PlannedExchange, ...] = ()
+    before: tuple[PlannedExchange, ...] = ()
     first: dict[int, float] = field(default_factory=dict)
     order: tuple[float, int] = (0.0, 0)
     name: str = ""
@@ -47,7 +43,7 @@ class _RequestGroup:
 
 def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     """Return the exchanges of a scenario, ordered by their first request."""
-    groups: dict[str, list[ExchangeDraft]] = {}
+    groups: dict[bytes, list[ExchangeDraft]] = {}
     for draft in drafts:
         groups.setdefault(draft.request_key, []).append(draft)
     planned: list[PlannedExchange] = []
@@ -65,17 +61,15 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
 
 def _order_by_precision(planned: Iterable[PlannedExchange]) -> None:
     """Put requests with a condition (If-None-Match …) first and those with any body last: they match others too."""
-    targets: dict[str, list[tuple[PlannedExchange, RequestBlock]]] = {}
+    targets: dict[bytes, list[PlannedExchange]] = {}
     for exchange in sorted(planned, key=lambda exchange: exchange.order):
-        request = exchange.draft.request
-        if isinstance(request, RequestBlock):
-            target = sorted_text(request.model_dump(mode="json", include={"method", "path", "query"}))
-            targets.setdefault(target, []).append((exchange, request))
+        if exchange.draft.target:
+            targets.setdefault(exchange.draft.target, []).append(exchange)
     for same in targets.values():
-        first, last = same[0][0].order[0], same[-1][0].order[0]
-        vague = [exchange for exchange, request in same if request.text == _ANY_TEXT]
-        for exchange, request in same:
-            if request.headers:
+        first, last = same[0].order[0], same[-1].order[0]
+        vague = [exchange for exchange in same if exchange.draft.is_vague]
+        for exchange in same:
+            if exchange.draft.is_conditional:
                 exchange.order = (first, -1)
         for number, exchange in enumerate(vague if len(vague) < len(same) else ()):
             exchange.order = (last, len(same) + number)
@@ -156,7 +150,7 @@ def _writes(
     planned: Iterable[PlannedExchange], drafts: Iterable[ExchangeDraft]
 ) -> dict[int, list[tuple[float, PlannedExchange]]]:
     """Return the writes of each session in order, with their exchanges."""
-    by_draft: dict[str, list[PlannedExchange]] = {}
+    by_draft: dict[bytes, list[PlannedExchange]] = {}
     for exchange in planned:
         by_draft.setdefault(exchange.draft.request_key, []).append(exchange)
     writes: dict[int, list[tuple[float, PlannedExchange]]] = {}
@@ -178,8 +172,8 @@ def _add_guards(cluster: _RequestGroup, writes: dict[int, list[tuple[float, Plan
     for number in range(len(cluster.runs) - 1):
         write = _write_between(cluster, number, writes)
         if write is not None:
-            cluster.planned[number].before.append(write)
-            cluster.planned[number + 1].after.append(write)
+            cluster.planned[number].before += (write,)
+            cluster.planned[number + 1].after += (write,)
 
 
 def _write_between(

@@ -19,12 +19,12 @@ from cometreel.scenario import (
     PublishBlock,
     ReplyBlock,
     RequestBlock,
-    Scenario,
+    ScenarioBlock,
     TimelineBlock,
     WhenBlock,
 )
 from cometreel.scenario.field_types import Anchor, Anchors
-from cometreel.scenario.markers import marker_of, unescaped
+from cometreel.scenario.value_markers import marker_of, unescaped
 from cometreel.wire import Request
 
 __all__ = ["extend_scenario"]
@@ -40,7 +40,7 @@ _EXAMPLES: Mapping[str, JSON] = {
 """Example values for `{$any: KIND}`; a text for all other kinds."""
 
 
-def extend_scenario(file: Scenario, scenario: CompiledScenario, recorded: Scenario) -> Scenario | None:
+def extend_scenario(file: ScenarioBlock, scenario: CompiledScenario, recorded: ScenarioBlock) -> ScenarioBlock | None:
     """Add the recorded exchanges that `scenario`, the loaded `file`, doesn't answer; None if it answers all of them.
 
     References to a recorded exchange that is not added are changed to the exchange that answers its request. Names that

@@ -6,6 +6,7 @@ distill find the rules of `session.bind`; the values themselves stay in memory.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -23,6 +24,9 @@ __all__ = ["HandedOutValues"]
 _LIMIT = 10_000
 _Wanted: TypeAlias = Callable[[str, str], bool]
 """Returns True if a value is wanted; called with its name and the value."""
+
+_PARAMETERS = re.compile(r"[?#].*")
+"""The query and the fragment of a URL; an OAuth server hands out a token in the fragment."""
 
 _NOT_VALUES = frozenset({"cookie", "set-cookie", "host", "referer", "origin", "user-agent"})
 
@@ -80,7 +84,8 @@ class HandedOutValues:
         for field, value in headers:
             name = field.lower()
             if name == "location":
-                for parameter, text in parse_qsl(value.replace("#", "&").partition("?")[2]):
+                parameters = _PARAMETERS.search(value)
+                for parameter, text in parse_qsl(parameters[0][1:].replace("#", "&")) if parameters else ():
                     if _is_secret(self._policy.query_rule(parameter)):
                         yield f"$response.header.Location?{parameter}", parameter, text
             elif name not in _NOT_VALUES and _is_secret(key_rule(name)):

@@ -80,7 +80,7 @@ class HeaderRedactor:
         self._set_by_server: set[str] = set()
         self._cookies: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self._requests: dict[tuple[str, str, Headers], JSONObject] = {}
-        self._replies: dict[tuple[int, Headers, str], JSONObject] = {}
+        self._replies: dict[tuple[int, Headers, str, bool], JSONObject] = {}
         self._fields: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._version = (0, 0, 0)
 
@@ -88,9 +88,12 @@ class HeaderRedactor:
         """Return the members of a journal line for a request, without the body. Callers must not change the result."""
         return self._cached(self._requests, (method, url, headers), self._request)
 
-    def reply(self, status: int, headers: Headers, method: str = "") -> JSONObject:
-        """Return the members of a journal line for a reply, without the body. Callers must not change the result."""
-        return self._cached(self._replies, (status, headers, method), self._reply)
+    def reply(self, status: int, headers: Headers, method: str = "", *, bayeux: bool = False) -> JSONObject:
+        """Return the members of a journal line for a reply, without the body. Callers must not change the result.
+
+        The names of dropped fields are listed for the replies that a replay repeats: those that aren't Bayeux.
+        """
+        return self._cached(self._replies, (status, headers, method, bayeux), self._reply)
 
     def _cached(
         self,
@@ -126,13 +129,15 @@ class HeaderRedactor:
         self._put_identity(line, headers)
         return line
 
-    def _reply(self, status: int, headers: Headers, method: str) -> JSONObject:
+    def _reply(self, status: int, headers: Headers, method: str, bayeux: bool) -> JSONObject:
         line: JSONObject = {"status": status}
         name = headers.get("x-csrf-header")
         if name:
             self._csrf_fields.add(name.strip().lower())
         self._put_reply_headers(line, headers, method)
         _put_cookies(line, *self._set_cookies(headers))
+        if bayeux:
+            line.pop("out-headers", None)
         return line
 
     def _hosts(self, url: str, headers: Headers) -> list[str]:

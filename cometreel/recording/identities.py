@@ -6,6 +6,7 @@ without another identity that was seen before. Requests without any identity are
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator
 
 from cometreel.identity import PRECEDENCE, client_ids_of
@@ -82,9 +83,9 @@ class Identities:
         for kind in PRECEDENCE:
             name = names.get(kind)
             if name is not None and name in cookies:
-                yield f"cookie {name} {cookies[name]}"
+                yield sys.intern(f"cookie {name} {cookies[name]}")
             elif kind == "client":
-                yield from (f"client {client_id}" for client_id in client_ids_of(event.body.messages))
+                yield from (sys.intern(f"client {client_id}") for client_id in client_ids_of(event.body.messages))
             elif kind == "bound":
                 yield from (f"bound {token}" for token in event.values.values() if token in self._bound)
 

@@ -5,12 +5,14 @@ Converts lines from and to JSON; does not read or write files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from types import MappingProxyType
+from typing import Literal, Never, Self, TypeAlias, TypeVar, get_args
 
 from cometreel.errors import NEWER_VERSION
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, JSONObject, decode_encoded, encode
 
 __all__ = [
     "NO_BODY",
@@ -20,6 +22,7 @@ __all__ = [
     "JournalLineInvalid",
     "RecordedBody",
     "RedactedPaths",
+    "SharedValues",
     "WireEvent",
     "event_of",
     "header_of",
@@ -31,6 +34,8 @@ EventKind: TypeAlias = Literal[
 ]
 _KINDS = frozenset(get_args(EventKind))
 _MAX_STARTED = 253_402_300_800  # the year 10000, beyond the range of datetime
+_NONE: Mapping[str, Never] = MappingProxyType({})
+_T = TypeVar("_T")
 
 
 class JournalLineInvalid(ValueError):
@@ -72,7 +77,7 @@ class RedactedPaths:
 
     secret: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
-    identifiers: Mapping[str, str] = field(default_factory=dict)
+    identifiers: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
     @property
     def pointers(self) -> tuple[str, ...]:
@@ -80,27 +85,41 @@ class RedactedPaths:
         return (*self.secret, *self.personal, *self.identifiers)
 
 
+_NOTHING_REPLACED = RedactedPaths()
+_BodyKind: TypeAlias = Literal["none", "bayeux", "json", "form", "pieces", "text", "omitted"]
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedBody:
     """A redacted body: Bayeux messages, another JSON value, a form, a text, nothing, or the reason of an omission.
 
+    The value is kept as JSON text, which needs a tenth of the memory, and is decoded each time it is read.
     `partly` is the reason why some messages are missing; `in_form` is true for messages that a client sent in a form.
     """
 
-    kind: Literal["none", "bayeux", "json", "form", "pieces", "text", "omitted"] = "none"
-    value: JSON = None
-    hidden: RedactedPaths = RedactedPaths()
+    kind: _BodyKind = "none"
+    encoded: bytes = b"null"
+    hidden: RedactedPaths = _NOTHING_REPLACED
     partly: str = ""
     in_form: bool = False
     digest: str = ""
     """Equal for equal requests: a keyed digest of a body that was left out; a number if only secrets differ."""
 
+    @classmethod
+    def of(cls, kind: _BodyKind, value: JSON, hidden: RedactedPaths = _NOTHING_REPLACED, digest: str = "") -> Self:
+        """Return the body with this value."""
+        return cls(kind, encode(value), hidden, digest=digest)
+
+    @property
+    def value(self) -> JSON:
+        """The value; a new one each time."""
+        return decode_encoded(self.encoded)
+
     @property
     def messages(self) -> list[JSONObject]:
         """The Bayeux messages; empty for other bodies."""
-        if self.kind != "bayeux" or not isinstance(self.value, list):
-            return []
-        return [message for message in self.value if isinstance(message, dict)]
+        value = self.value if self.kind == "bayeux" else None
+        return [message for message in value if isinstance(message, dict)] if isinstance(value, list) else []
 
 
 NO_BODY = RecordedBody()
@@ -128,22 +147,44 @@ class WireEvent:
     path: str = ""
     query: str = ""
     status: int = 0
-    headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    identity: Mapping[str, str] = field(default_factory=dict)
-    cookies: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=lambda: _NONE)
+    identity: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    cookies: Mapping[str, str] = field(default_factory=lambda: _NONE)
     credentials: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=lambda: _NONE)
     body: RecordedBody = NO_BODY
     client_side: bool = False
     text: str = ""
     count: int = 0
-    hidden_query: Mapping[str, str] = field(default_factory=dict)
-    hidden_path: Mapping[str, str] = field(default_factory=dict)
+    hidden_query: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    hidden_path: Mapping[str, str] = field(default_factory=lambda: _NONE)
     hidden_headers: tuple[str, ...] = ()
     dropped_headers: tuple[str, ...] = ()
     replaced_headers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()
+
+
+class SharedValues:
+    """Keeps one copy of each of the first different header fields, hosts and identities, which many events have."""
+
+    _MOST = 1000
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, object] = {}
+
+    def mapping(self, value: Mapping[str, _T]) -> Mapping[str, _T]:
+        """Return an equal mapping with the same order; its values must be hashable."""
+        return self._one(("mapping", *value.items()), value) if value else _NONE
+
+    def names(self, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Return an equal tuple."""
+        return self._one(value, value) if value else value
+
+    def _one(self, key: Hashable, value: _T) -> _T:
+        if len(self._kept) < self._MOST:
+            return self._kept.setdefault(key, value)  # type: ignore[return-value]  # an equal value of the same type
+        return self._kept.get(key, value)  # type: ignore[return-value]
 
 
 def header_of(value: JSON) -> JournalHeader:
@@ -166,8 +207,8 @@ def header_of(value: JSON) -> JournalHeader:
     return JournalHeader(texts[0], float(started), texts[1], texts[2], value.get("correlation"))
 
 
-def event_of(value: JSON, line: int) -> WireEvent:
-    """Parse one journal line.
+def event_of(value: JSON, line: int, shared: SharedValues | None = None) -> WireEvent:
+    """Parse one journal line; `shared` saves memory if many are parsed.
 
     :raises JournalLineInvalid: if it isn't an event.
     """
@@ -178,31 +219,32 @@ def event_of(value: JSON, line: int) -> WireEvent:
         raise JournalLineInvalid("an event of an unknown kind")
     if isinstance(at, bool) or not isinstance(at, int | float):
         raise JournalLineInvalid("an event without a time")
+    shared = shared or SharedValues()
     return WireEvent(
         line=line,
         at=float(at),
-        kind=kind,  # type: ignore[arg-type]  # checked against the values of EventKind above
-        flow=_text(value, "flow"),
-        method=_text(value, "method"),
-        path=_text(value, "path"),
+        kind=sys.intern(kind),  # type: ignore[arg-type]  # checked against the values of EventKind above
+        flow=sys.intern(_text(value, "flow")),
+        method=sys.intern(_text(value, "method")),
+        path=sys.intern(_text(value, "path")),
         query=_text(value, "query"),
         status=_number(value, "status"),
-        headers=_fields(value.get("headers")),
-        identity=_texts(value.get("who")),
-        cookies=_texts(value.get("cookies")),
+        headers=shared.mapping(_fields(value.get("headers"))),
+        identity=shared.mapping(_texts(value.get("who"))),
+        cookies=shared.mapping(_texts(value.get("cookies"))),
         credentials=_text(value, "credentials"),
         values=_texts(value.get("values")),
         body=_body(value),
         client_side=value.get("from") == "client",
         text=_text(value, "text"),
         count=_number(value, "count"),
-        hidden_query=_texts(value.get("hid-query")),
-        hidden_path=_texts(value.get("hid-path")),
-        hidden_headers=_list(value.get("hid-headers")),
-        dropped_headers=_list(value.get("out-headers")),
-        replaced_headers=_list(value.get("new-headers")),
-        hosts=_list(value.get("hosts")),
-        weak=_list(value.get("weak")),
+        hidden_query=shared.mapping(_texts(value.get("hid-query"))),
+        hidden_path=shared.mapping(_texts(value.get("hid-path"))),
+        hidden_headers=shared.names(_list(value.get("hid-headers"))),
+        dropped_headers=shared.names(_list(value.get("out-headers"))),
+        replaced_headers=shared.names(_list(value.get("new-headers"))),
+        hosts=shared.names(_list(value.get("hosts"))),
+        weak=shared.names(_list(value.get("weak"))),
     )
 
 
@@ -210,23 +252,23 @@ def _body(value: JSONObject) -> RecordedBody:
     hidden, digest = _hidden(value.get("hid")), _text(value, "digest")
     if "bayeux" in value:
         partly, in_form = _text(value, "partly"), value.get("in-form") is True
-        return RecordedBody("bayeux", value["bayeux"], hidden, partly, in_form)
+        return RecordedBody("bayeux", encode(value["bayeux"]), hidden, partly, in_form)
     if "json" in value:
-        return RecordedBody("json", value["json"], hidden, digest=digest)
+        return RecordedBody.of("json", value["json"], hidden, digest)
     if "form" in value:
-        return RecordedBody("form", value["form"], hidden, digest=digest)
+        return RecordedBody.of("form", value["form"], hidden, digest)
     if "pieces" in value:
-        return RecordedBody("pieces", value["pieces"], hidden, digest=digest)
+        return RecordedBody.of("pieces", value["pieces"], hidden, digest)
     if "body" in value:
-        return RecordedBody("text", value["body"], hidden)
+        return RecordedBody.of("text", value["body"], hidden)
     if "omitted" in value:
-        return RecordedBody("omitted", _text(value, "omitted"), digest=digest)
+        return RecordedBody.of("omitted", _text(value, "omitted"), digest=digest)
     return RecordedBody(digest=digest) if digest else NO_BODY
 
 
 def _hidden(value: JSON) -> RedactedPaths:
     if not isinstance(value, dict):
-        return RedactedPaths()
+        return _NOTHING_REPLACED
     hidden = RedactedPaths(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
     if any(pointer and not pointer.startswith("/") for pointer in hidden.pointers):
         raise JournalLineInvalid("an event with an invalid JSON Pointer to a replaced value")
@@ -253,14 +295,16 @@ def _number(value: JSONObject, key: str) -> int:
     return found
 
 
-def _texts(value: JSON) -> dict[str, str]:
+def _texts(value: JSON) -> Mapping[str, str]:
     if not isinstance(value, dict):
-        return {}
+        return _NONE
     return {key: item for key, item in value.items() if isinstance(item, str)}
 
 
-def _fields(value: JSON) -> dict[str, str | tuple[str, ...]]:
+def _fields(value: JSON) -> Mapping[str, str | tuple[str, ...]]:
     """Return header fields; a repeated field has several values."""
+    if not value:
+        return _NONE
     found: dict[str, str | tuple[str, ...]] = {}
     for name, item in value.items() if isinstance(value, dict) else ():
         if isinstance(item, str):

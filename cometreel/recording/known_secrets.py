@@ -5,7 +5,8 @@ secret would damage other values: one that is short, or equals a name that is us
 place only, and this place is reported.
 
 Every journal line is searched, so the search must be fast: every four bytes of a text are looked up, as a number, in a
-table of the numbers with which the secrets begin. All base64 texts of a line are decoded and searched together.
+table of the numbers with which the secrets begin; only a few secrets are searched for one by one. All base64 texts of a
+line are decoded and searched together.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ SHORTEST = 8
 """Shorter secrets are weak: removing `1234` everywhere would damage other values."""
 
 _GRAM, _STEP = 5, 4  # any secret of at least SHORTEST bytes contains a part at one of four positions
+_FEW = 64  # with so few forms, a search for each of them is faster than the table
 _LIMIT = 50_000
 _MOST_WORDS = 50_000
 _LONGEST_WORD = 80
-_MOST_CLEAN = 20_000
+_MOST_CLEAN, _MOST_CLEAN_PARTS = 20_000, 1_000
 _DEPTH = 4
 _ENCODED = re.compile(rb"[%\\&+]|[A-Za-z0-9/_-]{11}")
 _PRINTABLE = re.compile(rb"(?:[\t\r\n -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xf4][\x80-\xbf]{2,3}){8,}")
@@ -70,6 +72,7 @@ class KnownSecrets:
         self._weak: set[str] = set()
         self._weak_places: list[str] = []
         self._forms: dict[str, str] = {}
+        self._form_bytes: dict[str, bytes] = {}
         self._grams: dict[bytes, set[str]] = {}
         self._numbers: Counter[int] = Counter()
         """The first four bytes of each of `_grams` as a number, with how many of them begin so."""
@@ -78,6 +81,7 @@ class KnownSecrets:
         self._names: set[str] = set()
         self._clean: set[bytes] = set()
         """Words that contain no secret as base64; they occur again in most lines."""
+        self._clean_parts: set[bytes] = set()
         self._with_spaces = self._with_many_spaces = self._not_ascii = 0
         self.dropped = 0
         """Number of secrets that were dropped because of the limit."""
@@ -103,8 +107,10 @@ class KnownSecrets:
         if _WORD_LIKE.fullmatch(value):
             self._word_like[value.lower()] = value
         self._clean.clear()
+        self._clean_parts.clear()
         for form in _forms(value):
             self._forms.setdefault(form, value)
+            self._form_bytes[form] = form.encode("utf-8", "surrogatepass")
             for gram in _grams(form):
                 forms = self._grams.setdefault(gram, set())
                 if not forms:
@@ -132,11 +138,20 @@ class KnownSecrets:
         places, self._weak_places = self._weak_places, []
         return places
 
+    def is_clean(self, part: bytes, *, again: bool = False) -> bool:
+        """Return True if a part of a journal line contains no known secret; `again` if the part may occur again."""
+        if not self._grams or part in self._clean_parts:
+            return True
+        is_clean = self._is_clean(part)
+        if is_clean and again:
+            if len(self._clean_parts) >= _MOST_CLEAN_PARTS:
+                self._clean_parts.clear()
+            self._clean_parts.add(part)
+        return is_clean
+
     def scrub(self, line: bytes, event: JSON, replace: Replace) -> bytes:
         """Return a journal line without known secrets; `event` is the value that the line encodes."""
-        if not self._grams or self._is_clean(line):
-            return line
-        return encode(self._value(event, replace))
+        return line if self.is_clean(line) else encode(self._value(event, replace))
 
     def scrub_text(self, text: str, replace: Replace) -> str:
         """Return a text without known secrets."""
@@ -215,6 +230,8 @@ class KnownSecrets:
 
     def _forms_in(self, data: bytes) -> set[str]:
         """Return the forms of secrets that may be in a text in lower case: those with an equal part."""
+        if len(self._form_bytes) <= _FEW:
+            return {form for form, encoded in self._form_bytes.items() if encoded in data}
         numbers = array("I", data[: len(data) & -_STEP])
         known = self._numbers
         if known.keys().isdisjoint(numbers):
@@ -309,6 +326,7 @@ class KnownSecrets:
         self._word_like.pop(value.lower(), None)
         for form in _forms(value):
             self._forms.pop(form, None)
+            self._form_bytes.pop(form, None)
             for gram in _grams(form):
                 forms = self._grams.get(gram, set())
                 forms.discard(form)
@@ -331,7 +349,7 @@ def _forms(value: str) -> set[str]:
 
 def _encoded_forms(value: str) -> tuple[str, ...]:
     data = value.encode("utf-8", "surrogatepass")
-    quoted = (quote(data, safe=""), quote(data), quote_plus(data))
+    quoted = (quote(data, safe=""), quote(data), quote_plus(data), quote(quote(data, safe="")))
     plus = value.replace(" ", "+")  # the only other form of one space in a text without other escapes
     return data.decode("latin-1"), plus, *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
 

@@ -58,13 +58,16 @@ def correlate_by(
     if not isinstance(choice, str):
         compiled = profile_of(choice)
         return choice, compiled, correlate(transcript, compiled)
-    tried: dict[str, tuple[Profile, Profile, Correlation]] = {}
+    fallback = profile(_FALLBACK)
+    without_match: Correlation | None = None
     for name in profile_names():
         candidate = profile(name)
-        tried[name] = candidate, candidate, correlate(transcript, candidate)
-        if _explains(tried[name][2]):
-            return tried[name]
-    return tried[_FALLBACK]
+        correlation = correlate(transcript, candidate)
+        if _explains(correlation):
+            return candidate, candidate, correlation
+        if name == _FALLBACK:  # the others are not kept, because they are large
+            without_match = correlation
+    return fallback, fallback, without_match or correlate(transcript, fallback)
 
 
 def _explains(correlation: Correlation) -> bool:

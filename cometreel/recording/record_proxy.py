@@ -225,8 +225,9 @@ class RecordProxy:
             call.recorded = True
             url = f"{self.upstream}{call.target}" if call.target.startswith("/") else call.target
             body, head = call.copy.body, (call.method, url)
-            call.body = _decoded(call.fields, body)[1] or b""
-            self._recorder.request(call.flow, head, call.fields, body, missing=call.copy.missing, at=call.started)
+            headers, content, reason = _decoded(call.fields, body)
+            call.body, fields, missing = content or b"", raw_from_headers(headers), reason or call.copy.missing
+            self._recorder.request(call.flow, head, fields, content, missing=missing, at=call.started)
 
     def _record_error(self, call: _ForwardedCall, reason: str, status: int | None) -> None:
         self._record_request(call)

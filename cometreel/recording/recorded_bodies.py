@@ -7,10 +7,8 @@ with the reason.
 
 from __future__ import annotations
 
-import codecs
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -23,7 +21,7 @@ from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
 from cometreel.scenario.normalized_request import form_of
 from cometreel.secret_names import member_name
-from cometreel.wire import Headers
+from cometreel.wire import charset_of
 
 __all__ = ["MAX_BODY", "TOO_LARGE", "ParsedBody", "may_be_messages", "parse", "parse_frame", "parse_query", "redact"]
 
@@ -48,7 +46,6 @@ _TEXT = re.compile(r"$|text/(?!html)|application/(?:[\w.+-]*xml|graphql|yaml|x-y
 _MAX_TEXT = 256 * 1024
 _MESSAGE_FIELD = b"message="
 """The start of the form of faye's cross-origin transport, which browsers send as text/plain."""
-_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:+-]{1,40})", re.IGNORECASE)
 _UNSUPPORTED = "nested too deeply, or a lone surrogate"
 
 
@@ -98,7 +95,7 @@ def parse(
         if found.kind != "omitted" or not (request and kind and _TEXT.match(kind)):
             return found
     if kind == FORM_TYPE or body.startswith(_MESSAGE_FIELD):
-        return _form(body, kind, Headers([("Content-Type", content_type)]).charset())
+        return _form(body, kind, charset_of(content_type))
     if request and _TEXT.match(kind) and len(body) <= _MAX_TEXT:
         return _pieces(body, kind)
     if kind.startswith("text/plain") or not kind:
@@ -237,21 +234,11 @@ def _values(value: JSON) -> list[JSON]:
 
 def _as_utf8(body: bytes, content_type: str) -> bytes:
     """Return a text in the character set that Content-Type declares as UTF-8; unchanged if it isn't such a text."""
-    charset = _charset(content_type)
+    charset = charset_of(content_type)
     try:
         return body.decode(charset).encode() if charset else body
-    except (LookupError, ValueError):
+    except UnicodeError:
         return body
-
-
-@lru_cache(maxsize=1024)
-def _charset(content_type: str) -> str:
-    """Return the character set that Content-Type declares; empty if there is none, or if it is UTF-8 or ASCII."""
-    declared = _CHARSET.search(content_type)
-    try:
-        return "" if declared is None or codecs.lookup(declared[1]).name in ("utf-8", "ascii") else declared[1]
-    except (LookupError, ValueError):
-        return ""
 
 
 def _messages_of(pairs: list[tuple[str, str]]) -> list[JSONObject]:

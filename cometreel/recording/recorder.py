@@ -36,6 +36,8 @@ _MOST_REQUESTS, _MOST_NUMBERS = 10_000, 16
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
 """A byte of a request target that is not UTF-8, as `field_text` returns it."""
 _NO_HEADERS = Headers()
+_NO_HEAD: JSONObject = {}
+_MOST_HEADS = 1_000
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class _Flow:
     callback: bool = False
     method: str = ""
     upgrade: JSONObject | None = field(default=None, repr=False)
+    """The head of a WebSocket that is not recorded yet."""
+    opened_at: float = 0.0
 
 
 class Recorder:
@@ -79,6 +83,7 @@ class Recorder:
         self._count = self._recorded = self._lost = self._unreported = 0
         self._left_out: Counter[str] = Counter()
         self._secret_requests: dict[bytes, list[bytes]] = {}
+        self._heads: dict[int, tuple[JSONObject, bytes]] = {}  # by the identity of the head
         self._run = ""
         if self._journal.resumed:
             self._run = f"{max(0, round(self._time(None) * 1000)):x}-"
@@ -129,8 +134,8 @@ class Recorder:
             fields["digest"] = self._redactor.pseudonyms.token(hashlib.sha256(body).hexdigest())
         elif parsed.kind != "bayeux" and (number := self._number_of_secrets(url, body or b"", head, fields)):
             fields["digest"] = str(number)
-        line = {**head, **self._credentials(parsed, head), **_values(values), **fields}
-        self._write("request", state, line, at)
+        line = {**self._credentials(parsed, head), **_values(values), **fields}
+        self._write("request", state, line, at, head)
         return True
 
     def _number_of_secrets(self, url: str, body: bytes, head: JSONObject, fields: JSONObject) -> int:
@@ -169,15 +174,13 @@ class Recorder:
         if not (state.bayeux or wanted):
             self._write("unwanted", state, {}, at)
             return
-        head = self._head_redactor.reply(status, headers, state.method)
-        if state.bayeux:  # the names of dropped fields are listed for the replies that a replay repeats
-            head = {name: member for name, member in head.items() if name != "out-headers"}
+        head = self._head_redactor.reply(status, headers, state.method, bayeux=state.bayeux)
         if state.method == "HEAD":
             body = b""  # an importer knows the length, and takes the body for lost
         kind = headers.get("content-type") or ""
         parsed = parse(body, kind, bayeux=state.bayeux, callback=state.callback, missing=missing)
         values = self._handed_out.in_reply(headers, parsed)
-        self._write("reply", state, {**head, **_values(values), **redact(parsed, self._redactor)}, at)
+        self._write("reply", state, {**_values(values), **redact(parsed, self._redactor)}, at, head)
 
     def stream(self, flow: str, *, at: float | None = None) -> None:
         """Record that the reply of a recorded request is an event stream, which is not recorded."""
@@ -210,7 +213,8 @@ class Recorder:
         url = _escaped(url)
         values = self._handed_out.in_request(*split_url(url), headers, _NOT_BAYEUX)
         head = self._head_redactor.request("GET", url, headers)
-        state.upgrade = {"t": self._time(at), **head, **_values(values)}
+        state.upgrade = {**head, **_values(values)}
+        state.opened_at = self._clock() if at is None else at
         if wanted:
             self._write_upgrade(state)
 
@@ -283,16 +287,20 @@ class Recorder:
 
     def _write_upgrade(self, state: _Flow) -> None:
         upgrade, state.upgrade = state.upgrade, None
-        self._write("open", state, upgrade or {}, None)
+        self._write("open", state, upgrade or {}, state.opened_at)
 
     def _time(self, at: float | None) -> float:
         return round((self._clock() if at is None else at) - self._journal.header.started, 6)
 
-    def _write(self, kind: str, flow: _Flow | None, fields: JSONObject, at: float | None) -> None:
-        event: JSONObject = {"t": self._time(at), "kind": kind, **({"flow": flow.label} if flow else {}), **fields}
+    def _write(
+        self, kind: str, flow: _Flow | None, fields: JSONObject, at: float | None, head: JSONObject = _NO_HEAD
+    ) -> None:
+        start: JSONObject = {"t": self._time(at), "kind": kind}
+        if flow:
+            start["flow"] = flow.label
         try:
             weak = self._redactor.secrets.take_weak_places()
-            line = self._line({**event, "weak": list(weak)} if weak else event)
+            line = self._line(start, head, {**fields, "weak": list(weak)} if weak else fields)
             if self._unreported:
                 self._journal.write({"t": self._time(None), "kind": "lost", "count": self._unreported})
                 self._report(f"{self.path}: can be written again; {self._unreported} events were lost")
@@ -302,15 +310,32 @@ class Recorder:
         except OSError as error:
             self._write_failed(error)
 
-    def _line(self, event: JSONObject) -> bytes:
+    def _line(self, start: JSONObject, head: JSONObject, fields: JSONObject) -> bytes:
+        """Return a journal line without known secrets. `start` has none; a head is that of many requests."""
         try:
-            line = encode(event)
+            encoded = encode(fields)
         except (ValueError, RecursionError):  # a number that JSON can't express, or nested too deeply
             body = ("bayeux", "json", "hid")
-            event = {key: value for key, value in event.items() if key not in body}
-            event["omitted"] = "JSON that can't be stored"
-            line = encode(event)
-        return self._redactor.secrets.scrub(line, event, self._redactor.pseudonyms.token)
+            fields = {key: value for key, value in fields.items() if key not in body}
+            fields["omitted"] = "JSON that can't be stored"
+            encoded = encode(fields)
+        encoded_head = self._encoded_head(head)
+        flow = f',"flow":"{start["flow"]}"' if "flow" in start else ""
+        encoded_start = f'{{"t":{start["t"]!r},"kind":"{start["kind"]}"{flow}'.encode()
+        line = b"%b%b%b}" % (encoded_start, encoded_head, b"," + encoded[1:-1] if fields else b"")
+        secrets = self._redactor.secrets
+        if secrets.is_clean(encoded_head, again=True) and secrets.is_clean(encoded):
+            return line
+        return secrets.scrub(line, {**start, **head, **fields}, self._redactor.pseudonyms.token)
+
+    def _encoded_head(self, head: JSONObject) -> bytes:
+        """Return the members of a head as JSON; a head that the redactor returns again is not encoded again."""
+        found = self._heads.get(id(head))
+        if found is None or found[0] is not head:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            found = self._heads[id(head)] = head, b"," + encode(head)[1:-1] if head else b""
+        return found[1]
 
     def _write_failed(self, error: OSError) -> None:
         if not self._unreported:

@@ -8,13 +8,20 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSONObject, NotJSON, decode, encode
-from cometreel.recording.journal_events import JournalHeader, JournalLineInvalid, WireEvent, event_of, header_of
+from cometreel.recording.journal_events import (
+    JournalHeader,
+    JournalLineInvalid,
+    SharedValues,
+    WireEvent,
+    event_of,
+    header_of,
+)
 from cometreel.recording.secret import Secret
 
 __all__ = ["RecordingJournal", "key_path", "read_journal", "read_key", "write_key"]
@@ -211,41 +218,38 @@ def read_journal(path: Path) -> tuple[JournalHeader | None, list[WireEvent], lis
     :raises FileInvalid: if the file is missing or isn't a journal of this version.
     """
     path = Path(path)
+    problems: list[Problem] = []
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            number, line = 1, file.readline()
+            if _is_truncated_header(line.removesuffix(b"\n")):
+                problems.append(Problem(str(path), 1, 1, "the header is truncated", "a complete header"))
+                if not line.endswith(b"\n"):
+                    return None, [], problems
+                number, line = 2, file.readline()
+            header = _header(path, line)
+            events = list(_events(path, enumerate(file, number + 1), problems))
     except OSError as error:
         found = f"can't be read: {error.strerror or error}"
         raise FileInvalid([Problem(str(path), 0, 0, found, "a journal")]) from None
-    lines = data.split(b"\n")
-    del data  # the lines are copies
-    if len(lines) == 1 and _is_truncated_header(lines[0]):
-        return None, [], [Problem(str(path), 1, 1, "the header is truncated", "a complete header")]
-    if len(lines) > 1 and _is_truncated_header(lines[0]):
-        return _events(path, lines, 1, [Problem(str(path), 1, 1, "the header is truncated", "a complete header")])
-    return _events(path, lines, 0, [])
+    return header, _with_steady_clock(events), problems
 
 
-def _events(
-    path: Path, lines: list[bytes], start: int, problems: list[Problem]
-) -> tuple[JournalHeader, list[WireEvent], list[Problem]]:
-    header = _header(path, lines[start])
-    events: list[WireEvent] = []
-    for number in range(start + 2, len(lines) + 1):
-        line, lines[number - 1] = lines[number - 1], b""  # each line is freed when it was read
+def _events(path: Path, lines: Iterable[tuple[int, bytes]], problems: list[Problem]) -> Iterator[WireEvent]:
+    shared = SharedValues()
+    for number, line in lines:
         if not line.strip():
             continue
         try:
-            events.append(event_of(decode(line, share_keys=True), number))
+            yield event_of(decode(line), number, shared)
         except NotJSON:
-            last = number == len(lines)
-            found = "the last line is truncated" if last else "a truncated line"
+            found = "a truncated line" if line.endswith(b"\n") else "the last line is truncated"
             problems.append(Problem(str(path), number, 1, found, "one JSON object", "this event is lost"))
         except JournalLineInvalid as error:
             problems.append(Problem(str(path), number, 1, str(error), "an event", "this line is ignored"))
-    return header, list(_with_steady_clock(events)), problems
 
 
-def _with_steady_clock(events: list[WireEvent]) -> Iterable[WireEvent]:
+def _with_steady_clock(events: list[WireEvent]) -> list[WireEvent]:
     """Correct the times after each moment at which the clock was set back; the order in the file is the right one.
 
     Only events of one request or WebSocket show this: others may be written later than the time that they have.

@@ -15,12 +15,13 @@ from itertools import count
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.recording import Distilled, Recorder, distill, key_path, load_policy, write_scenario
+from cometreel.recording import Distilled, Policy, Recorder, distill, key_path, load_policy, write_scenario
 from cometreel.recording.extending import extend_scenario
 from cometreel.recording.record_proxy import CallObserver, RecordProxy
 from cometreel.recording.recording_journal import read_key, write_key
 from cometreel.recording.upstream import Upstream
-from cometreel.scenario import DETECT, CompiledScenario, ProfileChoice, Scenario, load, parse, profile
+from cometreel.scenario import DETECT, CompiledScenario, ProfileChoice, ScenarioBlock, load, parse
+from cometreel.scenario import profile as profile_named
 
 __all__ = ["RecordingResult", "RecordingSession"]
 
@@ -29,15 +30,15 @@ POLICY = "default"
 
 @dataclass(frozen=True, slots=True)
 class RecordingResult:
-    """The files of a recording. `scenario` is None if nothing new was recorded.
-
-    `difference` is a unified diff against the existing scenario; `lines` are the summary for the user.
-    """
+    """The files of a recording."""
 
     journal: Path
     scenario: Path | None
+    """The scenario that was written; None if nothing new was recorded."""
     difference: str
+    """A unified diff against the existing scenario; empty if there was none."""
     lines: tuple[str, ...]
+    """The summary for the user, with everything that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +46,42 @@ class _ExistingScenario:
     """The scenario that exists before the recording, loaded and as a file model."""
 
     scenario: CompiledScenario
-    file: Scenario
+    file: ScenarioBlock
 
     @property
-    def profile(self) -> ProfileChoice:
-        """The correlation profile of the scenario; `detect` if it has none."""
+    def profile(self) -> ProfileChoice | None:
+        """The correlation profile of the scenario; None if it has none."""
         correlation = self.file.correlation
-        return profile(correlation) if isinstance(correlation, str) else correlation or DETECT
+        return profile_named(correlation) if isinstance(correlation, str) else correlation
 
 
 class RecordingSession:
     """Records the traffic to `upstream`; `scenario` is the path of the scenario to write.
 
+    The correlation profile of an existing scenario takes precedence over `profile`.
+
     :raises FileInvalid: if an existing scenario is invalid, or the journal can't be written.
     """
 
-    def __init__(self, upstream: Upstream, scenario: Path, *, report: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        scenario: Path,
+        *,
+        policy: Policy | None = None,
+        profile: ProfileChoice = DETECT,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         self.upstream, self.scenario = upstream, scenario
         self._existing = _ExistingScenario(load([scenario]), parse(scenario)) if scenario.exists() else None
-        self._profile: ProfileChoice = self._existing.profile if self._existing is not None else DETECT
+        self._profile = profile if self._existing is None else self._existing.profile or profile
         self.journal = _create_journal(scenario)
         self.recorder = Recorder(
-            self.journal, policy=load_policy(POLICY), profile=self._profile, clock=time.time, report=report
+            self.journal,
+            policy=policy or load_policy(POLICY),
+            profile=self._profile,
+            clock=time.time,
+            report=report,
         )
 
     def proxy_factory(self, observer: CallObserver) -> Callable[[], AbstractAsyncContextManager[RecordProxy]]:

@@ -92,8 +92,7 @@ def _of_request(event: WireEvent) -> Iterator[tuple[str, str]]:
 
 
 def _of_publish(publish: RecordedPublish) -> Iterator[tuple[str, str]]:
-    hidden = set(publish.hidden.hidden.pointers)
-    yield from _strings(publish.message.get("data"), f"/{publish.number}/data", hidden)
+    yield from _strings(publish.data, f"/{publish.number}/data", set(publish.hidden.pointers))
 
 
 def _strings(value: JSON, pointer: str, hidden: set[str], name: str = "") -> Iterator[tuple[str, str]]:

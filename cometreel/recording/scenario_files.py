@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, zip_longest
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
+from cometreel.jsonvalue import JSON
 from cometreel.recording.data_folder import INLINE_LIMIT, DataFolder
-from cometreel.scenario import Scenario, schema_text
+from cometreel.recording.distiller import Distilled
+from cometreel.scenario import ScenarioBlock, schema_text
 from cometreel.scenario.files import SCHEMA_NAME, as_written, dump_document
 
 __all__ = ["WrittenScenario", "scenario_path", "write_scenario"]
@@ -37,7 +41,7 @@ def scenario_path(journal: Path) -> Path:
 
 
 def write_scenario(
-    file: Scenario, target: Path, *, force: bool = False, inline_limit: int = INLINE_LIMIT
+    scenario: ScenarioBlock | Distilled, target: Path, *, force: bool = False, inline_limit: int = INLINE_LIMIT
 ) -> WrittenScenario:
     """Write a scenario to `target`; if a different one exists, to NAME.new.yaml, or over it with `force`.
 
@@ -53,9 +57,8 @@ def write_scenario(
             expected = "the path of a scenario, for example recordings/login.yaml"
             raise FileInvalid([Problem(str(target), 0, 0, "not a file", expected)])
         data = DataFolder(target, inline_limit)
-        text = dump_document(data.document(as_written(file)))
         with data.written():
-            written = _write_scenario(text, target, force=force)
+            written = _write_scenario(dump_document(data.document(_document(scenario))), target, force=force)
         schema = _write_schema(target.parent / SCHEMA_NAME)  # last, so that an error leaves no files
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
@@ -64,24 +67,46 @@ def write_scenario(
     return replace(written, schema=schema)
 
 
-def _write_scenario(text: str, target: Path, *, force: bool) -> WrittenScenario:
-    if not target.exists():
-        _write(target, text)
-        return WrittenScenario(target)
-    old = target.read_text("utf-8", errors="replace")
-    if old == text:
-        return WrittenScenario(target)
-    path = target if force else _unused(target)
-    _write(path, text)
+def _document(scenario: ScenarioBlock | Distilled) -> Mapping[str, JSON | Iterator[JSON]]:
+    """Return the keys of the file in their order; the long lists of a distilled scenario are iterators."""
+    if isinstance(scenario, ScenarioBlock):
+        return as_written(scenario)
+    document: dict[str, JSON | Iterator[JSON]] = {
+        **as_written(scenario.head.model_copy(update={"exchanges": [], "timeline": []}))
+    }
+    document["exchanges"] = map(as_written, scenario.exchanges)
+    document["timeline"] = map(as_written, scenario.timeline)
+    if not scenario.summary.timeline:
+        del document["timeline"]
+    return document
+
+
+def _write_scenario(parts: Iterable[str], target: Path, *, force: bool) -> WrittenScenario:
+    with _written(parts, target) as new:
+        if not target.exists():
+            new.replace(target)
+            return WrittenScenario(target)
+        if _are_equal(target, new):
+            return WrittenScenario(target)
+        old, text = target.read_text("utf-8", errors="replace"), new.read_text("utf-8")
+        path = target if force else _unused(target)
+        new.replace(path)
     lines = difflib.unified_diff(old.splitlines(), text.splitlines(), str(target), str(path), lineterm="")
     return WrittenScenario(path, "\n".join(lines))
+
+
+def _are_equal(one: Path, other: Path) -> bool:
+    """Return True if two files have the same lines, whatever their line ends; reads both line by line."""
+    with one.open(encoding="utf-8", errors="replace") as first, other.open(encoding="utf-8") as second:
+        return all(line == other for line, other in zip_longest(first, second))
 
 
 def _write_schema(path: Path) -> Path | None:
     """Write the schema unless it exists; it may be edited, or shared with scenarios of another version."""
     if path.exists():
         return None
-    _write(path, schema_text())
+    with _written([schema_text()], path) as new:
+        new.replace(path)
     return path
 
 
@@ -90,11 +115,14 @@ def _unused(target: Path) -> Path:
     return next(path for path in map(target.with_name, names) if not path.exists())
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+@contextmanager
+def _written(parts: Iterable[str], target: Path) -> Iterator[Path]:
+    """Return a file next to `target` with this text; it is deleted afterwards, unless it was renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)

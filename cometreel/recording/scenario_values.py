@@ -131,8 +131,12 @@ def reply_value(
     def marker(item: JSON, pointer: str) -> JSON | None:
         if pointer in handed_out:
             return item
-        if isinstance(item, str) and item in user_values:
+        if not isinstance(item, str):
+            return None
+        if item in user_values:
             return {"$t": user_values[item]}
+        if "/" not in item and not bound:
+            return _id_marker(item, identifiers, at)
         own_hosts = hosts if hosts and _URI_MEMBER.search(pointer) is None else frozenset[str]()
         return _id_marker(item, identifiers, at) or text_template(item, identifiers, at, own_hosts, bound)
 

@@ -7,14 +7,15 @@ Only values that the journal marks as replaced are changed; equal pseudonyms sta
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from operator import is_
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from cometreel.http_fields import SAFE_IN_SEGMENT
-from cometreel.jsonvalue import JSON
-from cometreel.recording.journal_events import RecordedBody, RedactedPaths, WireEvent
+from cometreel.jsonvalue import JSON, encode
+from cometreel.recording.journal_events import RecordedBody, RedactedPaths, SharedValues, WireEvent
 from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, TOKEN, Pseudonyms
 from cometreel.recording.scenario_values import value_at
 from cometreel.recording.secret import Secret
@@ -54,6 +55,7 @@ class _StablePseudonyms:
         self._words: dict[str, str] = {}
         self._ids: dict[str, str] = {}
         self._digits: dict[str, str] = {}
+        self._shared = SharedValues()
 
     def add(self, event: WireEvent) -> None:
         """Add the pseudonyms of an event."""
@@ -76,12 +78,12 @@ class _StablePseudonyms:
         identity = {name: self._text(value) if name == "user" else value for name, value in event.identity.items()}
         return replace(
             event,
-            identity=identity,
-            path="/".join(self._segment(segment) for segment in event.path.split("/")),
+            identity=self._shared.mapping(identity),
+            path=sys.intern("/".join(self._segment(segment) for segment in event.path.split("/"))),
             query=self._query(event),
-            hidden_query={self._text(name): what for name, what in event.hidden_query.items()},
-            headers={name: self._field(value) for name, value in event.headers.items()},
-            hosts=tuple(map(self._text, event.hosts)),
+            hidden_query=self._shared.mapping({self._text(name): what for name, what in event.hidden_query.items()}),
+            headers=self._shared.mapping({name: self._field(value) for name, value in event.headers.items()}),
+            hosts=self._shared.names(tuple(map(self._text, event.hosts))),
             body=self._body(event.body),
         )
 
@@ -110,7 +112,11 @@ class _StablePseudonyms:
             tuple(map(self._text, hidden.personal)),
             {self._text(pointer): kind for pointer, kind in hidden.identifiers.items()},
         )
-        return replace(body, value=self._value(body.value, "", digits, within=False), hidden=marks)
+        value = body.value
+        new = self._value(value, "", digits, within=False)
+        if new is value and marks == hidden:
+            return body
+        return replace(body, encoded=body.encoded if new is value else encode(new), hidden=marks)
 
     def _value(self, value: JSON, pointer: str, digits: frozenset[str], *, within: bool) -> JSON:
         within = within or pointer in digits

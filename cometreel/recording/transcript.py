@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cometreel.bayeux import is_meta
-from cometreel.jsonvalue import JSON, JSONObject, same
+from cometreel.jsonvalue import JSON, JSONObject, decode_encoded, encode, same
 from cometreel.recording.bindings import RecordedBinding, find_bindings, names_by_token
 from cometreel.recording.identities import Identities
-from cometreel.recording.journal_events import RecordedBody, WireEvent
+from cometreel.recording.journal_events import RedactedPaths, WireEvent
 from cometreel.recording.session_cookie import BROWSER_COOKIE, find_session_cookie
 
 __all__ = ["COPY_SECONDS", "RecordedCall", "RecordedDelivery", "RecordedPublish", "Transcript", "build_transcript"]
@@ -46,30 +46,52 @@ class RecordedCall:
 
 @dataclass(slots=True, eq=False)
 class RecordedPublish:
-    """A Bayeux publish and its acknowledgement, if any. `number` is its index in the messages of the request."""
+    """A Bayeux publish and its acknowledgement, if any. `number` is its index in the messages of the request.
 
-    at: float
-    session: int
-    client: str
-    message: JSONObject
-    hidden: RecordedBody
-    number: int
-    reply_at: float | None = None
-    reply: JSONObject | None = None
-
-
-@dataclass(slots=True, eq=False)
-class RecordedDelivery:
-    """A message that the server delivered; `number` is its index in the messages of the reply."""
+    `hidden` are the replaced values of all messages of the request.
+    """
 
     at: float
     session: int
     client: str
     channel: str
-    message: JSONObject
-    body: RecordedBody
+    encoded: bytes
+    hidden: RedactedPaths
     number: int
+    reply_at: float | None = None
+    encoded_reply: bytes | None = None
+
+    @property
+    def reply(self) -> JSONObject | None:
+        """The acknowledgement; a new one each time."""
+        return None if self.encoded_reply is None else _message(self.encoded_reply)
+
+    @property
+    def message(self) -> JSONObject:
+        """The message; a new one each time."""
+        return _message(self.encoded)
+
+    @property
+    def data(self) -> JSON:
+        """The data of the message."""
+        return self.message.get("data")
+
+
+@dataclass(slots=True, eq=False)
+class RecordedDelivery:
+    """A message that the server delivered."""
+
+    at: float
+    session: int
+    client: str
+    channel: str
+    encoded: bytes
     flow: str
+
+    @property
+    def message(self) -> JSONObject:
+        """The message; a new one each time."""
+        return _message(self.encoded)
 
     @property
     def data(self) -> JSON:
@@ -110,7 +132,7 @@ class Transcript:
 class _Unacknowledged:
     """Batch numbers and messages that a client hasn't acknowledged (acknowledgement extension)."""
 
-    messages: list[tuple[int, JSONObject]] = field(default_factory=list)
+    messages: list[tuple[int, bytes]] = field(default_factory=list)
 
     def acknowledge(self, batch: int) -> None:
         self.messages = [(number, message) for number, message in self.messages if number > batch]
@@ -235,17 +257,18 @@ class _TranscriptBuilder:
             return
         session = self._identities.session(request.flow)
         sent: dict[_MessageKey, _SentMessage] = {}
-        for number, message in enumerate(request.body.messages):
+        messages = request.body.messages
+        for number, message in enumerate(messages):
             sent[_key(message)] = (request, message, self._add_publish(request, message, number, session))
-        client = next(filter(None, map(_client, request.body.messages)), "")
+        client = next(filter(None, map(_client, messages)), "")
         self._add_messages(reply, client, sent, session)
 
     def _add_publish(self, event: WireEvent, message: JSONObject, number: int, session: int) -> RecordedPublish | None:
         channel = message.get("channel")
         if not isinstance(channel, str) or is_meta(channel):
             return None
-        body = RecordedBody("bayeux", message, event.body.hidden)
-        publish = RecordedPublish(event.at, session, _client(message), message, body, number)
+        encoded, hidden = encode(message), event.body.hidden
+        publish = RecordedPublish(event.at, session, _client(message), channel, encoded, hidden, number)
         self._transcript.publishes.append(publish)
         return publish
 
@@ -255,8 +278,9 @@ class _TranscriptBuilder:
         if event.body.kind != "bayeux":
             self._transcript.left_out["a WebSocket message that isn't Bayeux"] += 1
         elif event.client_side:
-            self._acknowledge(event.body.messages)
-            for number, message in enumerate(event.body.messages):
+            messages = event.body.messages
+            self._acknowledge(messages)
+            for number, message in enumerate(messages):
                 self._clients[event.flow] = _client(message) or self._clients.get(event.flow, "")
                 sent[_key(message)] = (event, message, self._add_publish(event, message, number, session))
         else:
@@ -271,7 +295,7 @@ class _TranscriptBuilder:
     ) -> None:
         delivered: list[RecordedDelivery] = []
         batch: int | None = None
-        for number, message in enumerate(reply.body.messages):
+        for message in reply.body.messages:
             request = sent.pop(_key(message), None) if _is_reply(message) else None
             channel = str(message.get("channel", ""))
             if channel == "/meta/connect":
@@ -279,9 +303,7 @@ class _TranscriptBuilder:
             if request is not None:
                 self._add_acknowledgement(reply, message, *request, session)
             elif not is_meta(channel) and not _is_reply(message):
-                delivered.append(
-                    RecordedDelivery(reply.at, session, client, channel, message, reply.body, number, reply.flow)
-                )
+                delivered.append(RecordedDelivery(reply.at, session, client, channel, encode(message), reply.flow))
         self._transcript.deliveries += self._without_redelivered(client, batch, delivered)
 
     def _add_acknowledgement(
@@ -294,7 +316,7 @@ class _TranscriptBuilder:
         session: int,
     ) -> None:
         if publish is not None:
-            publish.reply_at, publish.reply = reply.at, acknowledgement
+            publish.reply_at, publish.encoded_reply = reply.at, encode(acknowledgement)
             return
         channel = str(message.get("channel", ""))
         error = acknowledgement.get("error")
@@ -318,12 +340,12 @@ class _TranscriptBuilder:
         unacknowledged = self._unacknowledged_of(client).messages
         expected = [message for _, message in unacknowledged]
         for delivery in delivered:
-            if expected and _same_message(expected[0], delivery.message):
+            if expected and _same_message(expected[0], delivery.encoded):
                 expected.pop(0)
                 self._transcript.left_out["a redelivered message (not acknowledged in time)"] += 1
                 continue
             if batch is not None:
-                unacknowledged.append((batch, delivery.message))
+                unacknowledged.append((batch, delivery.encoded))
             yield delivery
 
 
@@ -351,8 +373,17 @@ def _ack(message: JSONObject) -> int | None:
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
-def _same_message(one: JSONObject, other: JSONObject) -> bool:
-    return one.get("channel") == other.get("channel") and same(one.get("data"), other.get("data"))
+def _message(encoded: bytes) -> JSONObject:
+    message = decode_encoded(encoded)
+    assert isinstance(message, dict)
+    return message
+
+
+def _same_message(one: bytes, other: bytes) -> bool:
+    if one == other:
+        return True
+    first, second = _message(one), _message(other)
+    return first.get("channel") == second.get("channel") and same(first.get("data"), second.get("data"))
 
 
 def _remove_copies(transcript: Transcript) -> None:
@@ -377,7 +408,7 @@ def _remove_copies(transcript: Transcript) -> None:
 
 
 def _is_copy(original: RecordedDelivery, clients: set[str], delivery: RecordedDelivery) -> bool:
-    return delivery.client not in clients and _same_message(original.message, delivery.message)
+    return delivery.client not in clients and _same_message(original.encoded, delivery.encoded)
 
 
 def _clients_of(deliveries: list[RecordedDelivery]) -> dict[int, set[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, encode
 from cometreel.recording.journal_events import WireEvent
 from cometreel.recording.pseudonyms import Pseudonyms
 from cometreel.recording.redaction import is_login_name, refers_to_user
@@ -38,10 +38,12 @@ def with_one_name_per_user(events: Sequence[WireEvent], key: Secret) -> list[Wir
         pseudonym = pseudonyms.same_shape(value)
         return pseudonym if pseudonym in first else value
 
-    early = [
-        replace(event, body=replace(event.body, value=with_pseudonyms(event.body.value, ""))) for event in events[:last]
-    ]
-    return [*early, *events[last:]]
+    def renamed(event: WireEvent) -> WireEvent:
+        value = event.body.value
+        found = with_pseudonyms(value, "")
+        return event if found == value else replace(event, body=replace(event.body, encoded=encode(found)))
+
+    return [*map(renamed, events[:last]), *events[last:]]
 
 
 def _users_of(event: WireEvent) -> Iterator[str]:

@@ -57,7 +57,6 @@ from .compiled import (
 from .durations import format_duration, parse_duration
 from .exchange import CompiledScenario, Exchange, ExchangeGroup, ExchangeIndex, TimelineEntry
 from .findings import can_be_written
-from .markers import literal
 from .matchers import Difference
 from .model import (
     AdviceBlock,
@@ -73,16 +72,18 @@ from .model import (
     ReplyBlock,
     RequestBlock,
     RoleBlock,
-    Scenario,
+    ScenarioBlock,
     SessionBlock,
     SettingsBlock,
     SourceBlock,
     TimelineBlock,
     WhenBlock,
 )
+from .python_scenario import Scenario
 from .runtime_expressions import RuntimeExpression, parse_expression
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 from .templates import TemplateFailed
+from .value_markers import literal
 
 __all__ = [
     "DETECT",
@@ -136,6 +137,7 @@ __all__ = [
     "RoleBlock",
     "RuntimeExpression",
     "Scenario",
+    "ScenarioBlock",
     "SessionBlock",
     "SessionSection",
     "SetStatus",

@@ -19,13 +19,14 @@ from cometreel.scenario.json_pointer import parse_pointer
 
 from .durations import parse_duration
 from .findings import Finding, can_be_written, describe, near
-from .markers import MATCHED, RENDERED, check_markers, marker_of
+from .value_markers import MATCHED, RENDERED, check_markers, marker_of
 
 CHANNEL = r'^(/[^/\s\x00-\x1f\x7f"<>\\^`]+)+$'
 """Bayeux 1.0 §2.2.1, extended by characters that real servers accept, such as letters of any language."""
 
 NAME = r"^(?=.*\S)[^\n]+$"
 FIELD_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+_FIELD_NAME = re.compile(FIELD_NAME)
 META_CHANNELS = ("/meta/handshake", "/meta/connect", "/meta/subscribe", "/meta/unsubscribe", "/meta/disconnect")
 CORRELATION_SOURCE = r"^(path-tail|map-keys|query:.+|body:/.*)$"
 _CHANNEL = re.compile(CHANNEL)
@@ -358,7 +359,7 @@ def header_line(value: JSON) -> Iterator[Finding]:
 def header_names(value: JSON) -> Iterator[Finding]:
     """Check the names of header fields: tokens (RFC 9110 §5.1)."""
     for name in value if isinstance(value, dict) else ():
-        if not re.fullmatch(FIELD_NAME, name):
+        if not _FIELD_NAME.fullmatch(name):
             yield Finding((name,), describe(name), "the name of a header field", at_key=True)
 
 

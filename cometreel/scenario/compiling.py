@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.scenario.normalized_request import normalize_path, without
@@ -45,7 +46,6 @@ from .compiled import (
 )
 from .durations import parse_duration
 from .field_types import Anchors
-from .markers import marker_of
 from .matchers import Matcher, matcher
 from .model import (
     BayeuxBlock,
@@ -61,7 +61,8 @@ from .model import (
 )
 from .runtime_expressions import parse_expression
 from .specs import EventSpec, PublishReplySpec, ReplySpec
-from .values import Locate, Value, ValuePath, value_of
+from .value_markers import marker_of
+from .values import Fixed, Locate, Value, ValuePath, value_of
 
 __all__ = [
     "anchor",
@@ -78,6 +79,9 @@ __all__ = [
     "session",
     "settings",
 ]
+
+
+_NO_QUERY = matcher({})
 
 
 def names(written: str | list[str] | None) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ def request_pattern(block: RequestBlock | PublishBlock, ignored: Sequence[str]) 
         data = matcher(_without_ignored(block.data, ignored))
         return PublishPattern(matcher(block.publish), data, matcher(block.ext) if _has(block, "ext") else None)
     headers = tuple((name, _header(name, pattern)) for name, pattern in (block.headers or {}).items())
-    query = matcher({} if block.query is None else block.query)
+    query = matcher(block.query) if block.query else _NO_QUERY
     return RequestPattern(block.method.upper(), _path(block.path), query, headers, _body(block, ignored))
 
 
@@ -185,28 +189,50 @@ def reply(
     block: ReplyBlock, publish: bool, locate: Locate, common: Sequence[tuple[str, Value]] = ()
 ) -> ReplySpec | PublishReplySpec:
     """Compile the reply of an exchange; `common` are the header fields of all HTTP replies of its file."""
-    written = {name: getattr(block, name) for name in ReplyBlock.model_fields if _has(block, name)}
-    values = {
-        name: value_of(value, under(locate, name))
-        for name, value in written.items()
-        if name not in ("headers", "base64") and (value is not None or name in ("body", "data", "ext"))
-    }
+    values = _values(block, locate, _REPLY_VALUES)
     if publish:
         members = tuple((name, values.pop(name)) for name in ("data", "ext") if name in values)
-        return PublishReplySpec(locate(()), members=members, **values)
+        return PublishReplySpec(
+            _position(locate, [*values.values(), *dict(members).values()]), members=members, **values
+        )
     own = {name.lower() for name in block.headers or {}}
     inherited = [(name, value) for name, value in common if name.lower() not in own]
     headers = (*_headers(block.headers, under(locate, "headers")), *inherited)
-    return ReplySpec(locate(()), headers=headers, content=base64.b64decode(block.base64 or ""), **values)
+    position = _position(locate, [*values.values(), *(value for _, value in headers)])
+    return ReplySpec(position, headers=headers, content=base64.b64decode(block.base64 or ""), **values)
+
+
+_REPLY_VALUES = frozenset(ReplyBlock.model_fields) - {"headers", "base64"}
+_EVENT_VALUES = frozenset(EventBlock.model_fields) - {"deliver"}
+
+
+def _values(block: ReplyBlock | EventBlock, locate: Locate, names: frozenset[str]) -> dict[str, Value]:
+    """Compile the fields with these names that are set; null is a value only of JSON."""
+    return {
+        name: value_of(value, under(locate, name))
+        for name in block.model_fields_set
+        if name in names and ((value := getattr(block, name)) is not None or name in ("body", "data", "ext"))
+    }
+
+
+def _position(locate: Locate, values: Iterable[Value]) -> Position | None:
+    """Return the position of a reply or an event for its errors, None if all values are fixed."""
+    return None if all(isinstance(value, Fixed) for value in values) else locate(())
 
 
 def _headers(fields: Mapping[str, JSON] | None, locate: Locate) -> list[tuple[str, Value]]:
     return [
-        (name, value_of(item, under(locate, name)))
+        _fixed_field(name, item) if isinstance(item, str) else (name, value_of(item, under(locate, name)))
         for name, written in (fields or {}).items()
         if written is not None
         for item in (written if isinstance(written, list) else [written])
     ]
+
+
+@lru_cache(maxsize=4096)
+def _fixed_field(name: str, text: str) -> tuple[str, Value]:
+    """Return a header field with a constant value; frequent ones are shared."""
+    return name, Fixed(text)
 
 
 def reply_headers(fields: Mapping[str, JSON] | None, locate: Locate) -> tuple[tuple[str, Value], ...]:
@@ -216,14 +242,8 @@ def reply_headers(fields: Mapping[str, JSON] | None, locate: Locate) -> tuple[tu
 
 def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:
     """Compile one event."""
-    values = {
-        name: value_of(getattr(block, name), under(locate, name))
-        for name in EventBlock.model_fields
-        if name != "deliver"
-        and name in block.model_fields_set
-        and (getattr(block, name) is not None or name in ("data", "ext"))
-    }
-    return EventSpec(locate(()), number, deliver=block.deliver or "asker", **values)
+    values = _values(block, locate, _EVENT_VALUES)
+    return EventSpec(_position(locate, values.values()), number, deliver=block.deliver or "asker", **values)
 
 
 def events(blocks: Sequence[EventBlock] | None, locate: Locate) -> tuple[EventSpec, ...]:

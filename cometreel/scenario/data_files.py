@@ -10,11 +10,11 @@ import base64
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import is_
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, NotJSON, decode, encode
@@ -27,8 +27,10 @@ __all__ = [
     "FileText",
     "FileValue",
     "data_path",
+    "lines_of",
     "marker_of_file",
     "named_files",
+    "read_lines",
     "read_regular_file",
     "with_markers",
 ]
@@ -45,6 +47,8 @@ _INSTEAD = "write `text: {$file: …}` for text in another format, `base64: {$fi
 _EXPECTED = "the path of a file in the folder of the scenario, for example desktop/body-1.json"
 _PLACE = re.compile(r"line (\d+) column (\d+)")
 _DEEPEST = 90
+_PART = 256 * 1024
+"""The number of bytes that are read at once by `read_lines`."""
 
 
 class FileObject(dict[str, JSON]):
@@ -117,10 +121,38 @@ def read_regular_file(path: Path) -> bytes | None:
 
     :raises OSError: if it can't be read.
     """
-    # without waiting, because opening a pipe waits for a writer
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    with _opened(path) as file:
+        return file.read() if _is_regular(file) else None
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """Return the content of a regular file in parts of whole lines, which can be released one by one; none for others.
+
+    :raises OSError: if it can't be read.
+    """
+    with _opened(path) as file:
+        return lines_of(iter(lambda: file.read(_PART), b"")) if _is_regular(file) else []
+
+
+def lines_of(parts: Iterable[bytes]) -> list[bytes]:
+    """Return parts of a text so that each ends with a line break; the last one ends as the text does."""
+    found: list[bytes] = []
+    rest = b""
+    for part in parts:
+        end = part.rfind(b"\n") + 1
+        if end:
+            found.append(rest + part[:end])
+        rest = part[end:] if end else rest + part
+    return [*found, rest] if rest else found
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file without waiting, because opening a pipe waits for a writer."""
+    return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
+
+
+def _is_regular(file: BinaryIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def data_path(folder: Path, name: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +51,7 @@ _CACHE_SIZE = 4096
 _NO_CAPTURES = Match({}, {}, {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Exchange:
     """One exchange. `index` is its position in the scenario; exchanges with equal patterns share a `group` number.
 
@@ -77,7 +77,7 @@ class Exchange:
         return match(self.trigger, request, ids)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ExchangeGroup:
     """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
 
@@ -88,9 +88,21 @@ class ExchangeGroup:
     exchanges: tuple[Exchange, ...]
     repeat: Repeat | None
 
+    def may_be_played_by(self, role: str) -> bool:
+        """True if sessions of this role can play the exchanges."""
+        roles = self.exchanges[0].roles
+        return not roles or role in roles
+
     def match(self, request: RequestOrPublish, ids: Mapping[str, JSON]) -> Match | Mismatch:
         """Compare a request with the common pattern."""
         return self.exchanges[0].match(request, ids)
+
+    def without(self, names: Collection[str]) -> ExchangeGroup | None:
+        """Return the group without the exchanges of these names; None if no exchange is left."""
+        rest = tuple(exchange for exchange in self.exchanges if exchange.name not in names)
+        if len(rest) == len(self.exchanges):
+            return self
+        return ExchangeGroup(self.number, rest, rest[-1].repeat) if rest else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +122,9 @@ class TimelineEntry:
 
 
 class _Bucket:
-    """Groups with equal features, by role."""
+    """Several groups with equal features, by role."""
+
+    __slots__ = ("_all", "_of_role", "_without_role")
 
     def __init__(self) -> None:
         self._all: list[ExchangeGroup] = []
@@ -125,27 +139,70 @@ class _Bucket:
         for role in roles:
             self._of_role.setdefault(role, []).append(group)
 
+    def without(self, names: Collection[str]) -> _Bucket | None:
+        """Return a copy without the exchanges of these names; None if no exchange is left."""
+        bucket = _Bucket()
+        for group in self._all:
+            rest = group.without(names)
+            if rest is not None:
+                bucket.add(rest)
+        return bucket if bucket._all else None
+
     def groups(self, role: str | None) -> list[ExchangeGroup]:
         """Return the groups that a role may play; all groups if the role is None."""
         return self._all if role is None else [*self._without_role, *self._of_role.get(role, ())]
+
+
+_Shapes: TypeAlias = "dict[tuple[Feature, ...], dict[int, ExchangeGroup | _Bucket]]"
+
+
+def _added(group: ExchangeGroup, before: ExchangeGroup | _Bucket | None) -> ExchangeGroup | _Bucket:
+    """Return the groups of `before` and one more; a single group needs no bucket."""
+    if before is None:
+        return group
+    if isinstance(before, ExchangeGroup):
+        first, before = before, _Bucket()
+        before.add(first)
+    before.add(group)
+    return before
 
 
 class ExchangeIndex:
     """Finds the groups of exchanges that may match a request.
 
     Each pattern fixes some features of a request, such as the method, the path, or members of the query and the body.
-    The set of these features is the shape of the pattern; one dictionary per shape maps their values to groups. A
-    scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
+    The set of these features is the shape of the pattern; one dictionary per shape maps the hash of their values to
+    groups. A scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
     """
 
-    def __init__(self, groups: Sequence[ExchangeGroup]) -> None:
-        self._shapes: dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]] = {}
+    def __init__(self, groups: Sequence[ExchangeGroup], shapes: _Shapes | None = None) -> None:
+        self._shapes: _Shapes = {} if shapes is None else shapes
         for group in groups:
-            features = dict(_features_of_pattern(group.exchanges[0].trigger))
-            shape = tuple(sorted(features))
-            values = tuple(features[feature] for feature in shape)
-            self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
+            shape, values = _shape_and_values(group)
+            table = self._shapes.setdefault(shape, {})
+            table[values] = _added(group, table.get(values))
         self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[ExchangeGroup, Match | None], ...]] = {}
+
+    def with_groups(self, groups: Sequence[ExchangeGroup]) -> ExchangeIndex:
+        """Return an index that has these groups too."""
+        return ExchangeIndex(groups, self._with_copies(groups, ()))
+
+    def without(self, groups: Sequence[ExchangeGroup], names: Collection[str]) -> ExchangeIndex:
+        """Return an index without the exchanges of these names, which are in these groups."""
+        return ExchangeIndex((), self._with_copies(groups, names))
+
+    def _with_copies(self, groups: Sequence[ExchangeGroup], names: Collection[str]) -> _Shapes:
+        """Return the buckets, those of these groups as copies without some exchanges."""
+        shapes = {shape: dict(table) for shape, table in self._shapes.items()}
+        for shape, values in set(map(_shape_and_values, groups)):
+            table = shapes.setdefault(shape, {})
+            found = table.get(values)
+            rest = None if found is None else found.without(names)
+            if rest is not None:
+                table[values] = rest
+            elif found is not None:
+                del table[values]
+        return shapes
 
     def groups(self, request: RequestOrPublish, role: str | None = None) -> tuple[ExchangeGroup, ...]:
         """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
@@ -158,9 +215,11 @@ class ExchangeIndex:
             for feature in shape:
                 if feature not in features:
                     features[feature] = _feature_of_request(feature, request)
-            bucket = table.get(tuple(features[feature] for feature in shape))
-            if bucket is not None:
+            bucket = table.get(hash(tuple(features[feature] for feature in shape)))
+            if isinstance(bucket, _Bucket):
                 found.extend(bucket.groups(role))
+            elif bucket is not None and (role is None or bucket.may_be_played_by(role)):
+                found.append(bucket)
         if len(found) > 1:
             found.sort(key=lambda group: (_has_other_spelling(group, request), group.number))
         return tuple(found)
@@ -191,7 +250,11 @@ class CompiledScenario:
 
     `highest_ref` is the largest reference number in it, 0 if there is none. `ignore` are JSON Pointers into reply
     bodies and event data, as in a profile's `volatile`: values that may differ between servers or days, which `verify`
-    doesn't compare. Replay doesn't use them.
+    doesn't compare. Replay doesn't use them. `ids` are the names of the `$id` markers in requests.
+
+    `exchanges` are in the order of the files; those added later follow. `groups` are in the order in which they are
+    tried: those added last come first, with negative numbers. `lowest_group` is the lowest number so far, which keeps
+    the number of a removed group from being used again.
     """
 
     title: str
@@ -210,6 +273,8 @@ class CompiledScenario:
     index: ExchangeIndex
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
+    ids: frozenset[str] = frozenset()
+    lowest_group: int = 0
 
     def unassigned_roles(self) -> frozenset[str]:
         """Return the roles that no login, request or timeline entry assigns: without user and id, and in no `as`."""
@@ -246,6 +311,13 @@ def _has_other_spelling(group: ExchangeGroup, request: RequestOrPublish) -> bool
     ):
         return trigger.path.path.me != request.path.me
     return False
+
+
+def _shape_and_values(group: ExchangeGroup) -> tuple[tuple[Feature, ...], int]:
+    """Return the shape of the pattern of a group, and the hash of the values of its features."""
+    features = dict(_features_of_pattern(group.exchanges[0].trigger))
+    shape = tuple(sorted(features))
+    return shape, hash(tuple(features[feature] for feature in shape))
 
 
 def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.data_files import FileValue, marker_of_file, with_markers
+from cometreel.scenario.data_files import FileValue, lines_of, marker_of_file, read_lines, with_markers
 from cometreel.scenario.exchange import CompiledScenario
-from cometreel.scenario.linking import link
-from cometreel.scenario.model import Block, Scenario
+from cometreel.scenario.exchange_reader import NotSeparable, separate
+from cometreel.scenario.linking import link, link_separated
+from cometreel.scenario.model import NULLABLE, Block, ScenarioBlock
 from cometreel.scenario.sources import SourceFile, read_source, read_source_file
 from cometreel.scenario.yaml_writer import block
 
-__all__ = ["SCHEMA_NAME", "as_written", "dump", "dump_document", "load", "loads", "parse"]
+__all__ = ["SCHEMA_NAME", "as_written", "dump", "dump_document", "load", "loads", "parse", "read_sources"]
 
 SCHEMA_NAME = "scenario.schema.json"
 _SUFFIXES = (".yaml", ".yml")
 _LONG_LISTS = ("exchanges", "timeline", "faults")
-_JSON_FIELDS = frozenset({"body", "data", "ext"})
 
 
 @contextmanager
@@ -51,15 +51,36 @@ def load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
 
 
 def _load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
+    several = [paths] if isinstance(paths, Path | str) else list(paths)
+    problems: list[Problem] = []
+    found = list(_files([Path(path) for path in several], problems))
+    if not problems:
+        with suppress(NotSeparable, OSError):
+            return link_separated([separate(read_lines(path), str(path), path.parent) for path in found])
+    return _linked(*_read(several))
+
+
+def _read(paths: Iterable[Path | str]) -> tuple[list[SourceFile], list[Problem]]:
     problems: list[Problem] = []
     sources: list[SourceFile] = []
-    several = [paths] if isinstance(paths, Path | str) else paths
-    for path in _files([Path(path) for path in several], problems):
+    for path in _files([Path(path) for path in paths], problems):
         try:
             sources.append(read_source_file(path))
         except FileInvalid as error:
             problems.extend(error.problems)
-    return _linked(sources, problems)
+    return sources, problems
+
+
+def read_sources(paths: Iterable[Path | str]) -> list[SourceFile]:
+    """Read files and folders without linking them; a source keeps the problems of its blocks.
+
+    :raises FileInvalid: if one of them can't be read or isn't a scenario at all.
+    """
+    with without_garbage_collection():
+        sources, problems = _read(paths)
+    if problems:
+        raise FileInvalid([*problems, *(problem for source in sources for problem in source.problems)])
+    return sources
 
 
 def loads(text: str | bytes, name: str = "<string>") -> CompiledScenario:
@@ -67,10 +88,13 @@ def loads(text: str | bytes, name: str = "<string>") -> CompiledScenario:
 
     :raises FileInvalid: with every problem.
     """
+    with suppress(NotSeparable):
+        content = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+        return link_separated([separate(lines_of([content]), name, None)])
     return _linked([read_source(text, name)], [])
 
 
-def parse(path: Path | str) -> Scenario:
+def parse(path: Path | str) -> ScenarioBlock:
     """Read one file without linking it, so that it may refer to other files of the same scenario.
 
     :raises FileInvalid: with every problem.
@@ -116,33 +140,36 @@ def _unreadable(path: Path, error: OSError) -> Problem:
     return Problem(str(path), 0, 0, f"can't be read: {reason}", "a scenario file or folder")
 
 
-def dump(file: Scenario, schema: str = SCHEMA_NAME) -> str:
+def dump(file: ScenarioBlock, schema: str = SCHEMA_NAME) -> str:
     """Format a file as YAML: block style, keys in the order of the format, no anchors. Equal files give equal text.
 
     `schema` is the path or URL of the JSON Schema for editors, by default a file next to the scenario. Values from data
     files are written as `{$file: …}` again, unless they were changed.
     """
     document = {key: with_markers(value, _marker) for key, value in as_written(file).items()}
-    return dump_document(document, schema)
+    return "".join(dump_document(document, schema))
 
 
 def _marker(value: FileValue) -> JSON:
     return marker_of_file(value) or value
 
 
-def dump_document(document: JSONObject, schema: str = SCHEMA_NAME) -> str:
-    """Format the keys of a scenario file as YAML, as `dump`."""
-    parts = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
+def dump_document(document: Mapping[str, JSON | Iterator[JSON]], schema: str = SCHEMA_NAME) -> Iterator[str]:
+    """Format the keys of a scenario file as YAML, as `dump`; yield the text in parts.
+
+    Values of the long lists may be iterators, so that their items need not be in memory together.
+    """
+    yield f"# yaml-language-server: $schema={schema}\ncometreel: 1\n"
     for key, value in document.items():
-        if key == "cometreel":
-            continue
-        if key in _LONG_LISTS and isinstance(value, list) and value:
-            parts.append(f"\n{key}:")
+        if isinstance(value, Iterator) or (key in _LONG_LISTS and isinstance(value, list)):
+            number = -1
             for number, item in enumerate(value):
-                parts.append("\n".join(["", *block([item], "  ")] if number else block([item], "  ")))
-        else:
-            parts.append("\n".join(block({key: value})))
-    return "\n".join(parts) + "\n"
+                yield "\n".join(["" if number else f"\n{key}:", *block([item], "  "), ""])
+            value = []  # noqa: PLW2901
+            if number >= 0:
+                continue
+        if key != "cometreel":
+            yield "\n".join([*block({key: value}), ""])
 
 
 def as_written(written: Block) -> JSONObject:
@@ -153,7 +180,7 @@ def as_written(written: Block) -> JSONObject:
     found: JSONObject = {}
     for name, field in _ordered(type(written)):
         value = getattr(written, name)
-        if name in written.model_fields_set and (value is not None or name in _JSON_FIELDS):
+        if name in written.model_fields_set and (value is not None or name in NULLABLE):
             found[field.alias or name] = _value(value)
     for name, value in sorted((written.model_extra or {}).items()):
         found[name] = value

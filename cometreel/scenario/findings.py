@@ -166,6 +166,8 @@ def describe(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     text = repr(int(value) if isinstance(value, float) and value.is_integer() else value)
+    if not isinstance(value, str | int | float):
+        return f"a value of the type {type(value).__name__}"
     kind = "the text" if isinstance(value, str) else "the number"
     return f"{kind} {text if len(text) <= _LONGEST else text[:_LONGEST] + '…'}"
 

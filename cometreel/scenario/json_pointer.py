@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["escape", "find", "parse_pointer", "remove", "replace"]
+__all__ = ["escape", "find", "parse_pointer", "remove", "replace", "values_at"]
 
 
 def escape(token: str) -> str:
@@ -31,6 +31,14 @@ def parse_pointer(pointer: str) -> tuple[str, ...]:
 def find(document: JSON, pointer: str) -> list[tuple[str, JSON]]:
     """Return the values at the pointer, each with its own pointer (no `*`); empty if there are none."""
     return list(_find(document, parse_pointer(pointer), ""))
+
+
+def values_at(document: JSON, tokens: Sequence[str]) -> list[JSON]:
+    """Return the values at a parsed pointer; faster than `find`."""
+    found = [document]
+    for token in tokens:
+        found = [child for value in found for _, child in _children(value, token)]
+    return found
 
 
 def replace(document: JSON, pointer: str, change: Callable[[JSON], JSON]) -> JSON:

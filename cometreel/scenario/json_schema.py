@@ -12,15 +12,15 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.checks import CHANNEL, CORRELATION_SOURCE, NAME
 from cometreel.scenario.durations import DURATION_PATTERN
 from cometreel.scenario.key_descriptions import KEY_DESCRIPTIONS
-from cometreel.scenario.markers import ANY_KINDS, CAPTURE, ID
 from cometreel.scenario.model import (
     EXCHANGE_ACTIONS,
     FAULT_ACTIONS,
     HTTP_REPLY,
     META_ACTIONS,
     PUBLISH_REPLY,
-    Scenario,
+    ScenarioBlock,
 )
+from cometreel.scenario.value_markers import ANY_KINDS, CAPTURE, ID
 
 __all__ = ["schema", "schema_text"]
 
@@ -30,7 +30,7 @@ _SCALARS: JSONObject = {"type": ["string", "number", "boolean", "null"]}
 
 def schema() -> JSONObject:
     """Return the JSON Schema of a scenario file."""
-    found: JSONObject = Scenario.model_json_schema(by_alias=True)
+    found: JSONObject = ScenarioBlock.model_json_schema(by_alias=True)
     definitions = found.pop("$defs")
     assert isinstance(definitions, dict)
     _split_replies(definitions)

@@ -18,7 +18,7 @@ from cometreel.scenario.regular_expression import RegularExpression, TextTooLong
 from cometreel.scenario.yaml_writer import inline
 from cometreel.secret_names import member_name
 
-from .markers import is_plain, marker_of, unescaped
+from .value_markers import is_plain, marker_of, unescaped
 
 __all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher", "shortened"]
 

@@ -8,7 +8,8 @@ both None; `model_fields_set` distinguishes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, Self
+from functools import cache
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import (
     BaseModel,
@@ -21,6 +22,9 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+
+from cometreel.jsonvalue import same
+from cometreel.scenario.yaml_reader import FilePosition
 
 from . import checks, field_types
 from .findings import Finding, findings_of, near, refuse
@@ -40,7 +44,7 @@ __all__ = [
     "ReplyBlock",
     "RequestBlock",
     "RoleBlock",
-    "Scenario",
+    "ScenarioBlock",
     "SessionBlock",
     "SettingsBlock",
     "SourceBlock",
@@ -57,10 +61,46 @@ _OF_WIREMOCK = {
 """The keys of WireMock's stub mappings that have other names here."""
 
 
-class Block(BaseModel):
+NULLABLE = frozenset({"body", "data", "ext"})
+"""The keys for which null is a value."""
+
+
+class BlockOrigin(Protocol):
+    """The place that a block was written at."""
+
+    def position(self, path: Sequence[str | int], *, key: bool = False) -> FilePosition:
+        """Return the position of a part of the block, or of its key."""
+        ...
+
+
+class Block(BaseModel):  # noqa: PLW1641  # pydantic adds `__hash__` to frozen models
     """The base of all blocks: unknown keys are errors, except those that start with `x-`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, populate_by_name=True)
+    __slots__ = ("_origin",)  # not a private attribute of pydantic, which would cost each block a dict
+
+    @property
+    def origin(self) -> BlockOrigin | None:
+        """The place that this block was written at; None if it isn't known. It is no part of equality or of a dump."""
+        return getattr(self, "_origin", None)
+
+    def place_at(self, origin: BlockOrigin) -> Self:
+        """Set the place that this block was written at; return the block."""
+        object.__setattr__(self, "_origin", origin)
+        return self
+
+    def __copy__(self) -> Self:
+        """Return a copy with the same place; `model_copy` changes such a copy."""
+        copied = super().__copy__()
+        return copied if self.origin is None else copied.place_at(self.origin)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the content, as JSON: 1 isn't true, and a body that is null isn't one that was left out."""
+        if not isinstance(other, Block) or type(self) is not type(other):
+            return False
+        if self.model_fields_set & NULLABLE != other.model_fields_set & NULLABLE:
+            return False
+        return same(self.__dict__, other.__dict__) and same(self.model_extra, other.model_extra)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -78,9 +118,8 @@ class Block(BaseModel):
 
     @classmethod
     def _unknown_keys(cls, data: dict[str, object], *, from_file: bool) -> Iterator[Finding]:
-        keys = {field.alias or name for name, field in cls.model_fields.items()}
-        accepted = keys if from_file else keys | cls.model_fields.keys()
-        for key in data:
+        keys, accepted = _keys(cls, from_file)
+        for key in () if data.keys() <= accepted else data:
             if key not in accepted and not key.startswith("x-"):
                 hint = _OF_WIREMOCK.get(key) or near(key, keys) or "custom keys start with x-"
                 yield Finding((key,), f"unknown key {key!r}", f"one of {', '.join(sorted(keys))}", hint, at_key=True)
@@ -88,6 +127,13 @@ class Block(BaseModel):
     def findings(self) -> Iterator[Finding]:
         """Yield the errors between the fields of this block."""
         yield from ()
+
+
+@cache
+def _keys(kind: type[Block], from_file: bool) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the keys of a block in a file, and those that are accepted: in Python also the names of the fields."""
+    keys = frozenset(field.alias or name for name, field in kind.model_fields.items())
+    return keys, keys if from_file else keys | kind.model_fields.keys()
 
 
 class SourceBlock(Block):
@@ -406,8 +452,10 @@ def _kind_of_correlation(value: object) -> str:
     return "(name)" if isinstance(value, str) else "(inline)"
 
 
-class Scenario(Block):
+class ScenarioBlock(Block):
     """One scenario file; the fields are in the order in which they are written."""
+
+    model_config = ConfigDict(title="Scenario")
 
     cometreel: Literal[1] = 1
     title: str | None = None

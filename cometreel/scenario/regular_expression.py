@@ -282,7 +282,8 @@ class _ProgramBuilder:
         if high is None:
             start = self._reserve()
             self.sequence(inner, flags)
-            self.program.append(_Split(start, start))
+            end = self._reserve()
+            self.program[end] = _Split(start, end + 1)  # `start` was reached before if this repetition is empty
             self._choose(start, greedy)
             return
         starts = []

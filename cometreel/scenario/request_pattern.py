@@ -259,7 +259,7 @@ def _media_type(text: str) -> tuple[str, frozenset[tuple[str, str]]]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RequestPattern:
     """An HTTP request: method, path, query, the listed headers and the body must match."""
 

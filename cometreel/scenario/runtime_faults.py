@@ -30,19 +30,24 @@ __all__ = ["fault_from", "fault_written"]
 _NO_POSITION = Position("", 0, 0)
 
 
-def fault_from(written: Mapping[str, JSON], scenario: CompiledScenario) -> Fault:
-    """Read a fault in the syntax of `faults:`; `drop_event` is accepted for `drop-event`.
+def fault_from(written: Mapping[str, JSON] | FaultBlock, scenario: CompiledScenario) -> Fault:
+    """Read a fault in the syntax of `faults:`, or a checked one; `drop_event` is accepted for `drop-event`.
 
     :raises FileInvalid: with all its problems.
     """
-    try:
-        block = FaultBlock.model_validate(dict(written))
-    except ValidationError as error:
-        raise invalid("fault", findings_of(error)) from None
+    block = written if isinstance(written, FaultBlock) else _checked(written)
     findings = list(_unknown(block, scenario))
     if findings:
         raise invalid("fault", findings)
-    return compiling.fault(block, len(scenario.faults), _NO_POSITION)
+    position = _NO_POSITION if block.origin is None else Position(*block.origin.position(()))
+    return compiling.fault(block, len(scenario.faults), position)
+
+
+def _checked(written: Mapping[str, JSON]) -> FaultBlock:
+    try:
+        return FaultBlock.model_validate(dict(written))
+    except ValidationError as error:
+        raise invalid("fault", findings_of(error)) from None
 
 
 def _unknown(block: FaultBlock, scenario: CompiledScenario) -> Iterator[Finding]:

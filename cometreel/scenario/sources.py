@@ -18,9 +18,9 @@ from cometreel.scenario.yaml_reader import Document, read_yaml
 from .compiled import Position
 from .data_files import DataFiles, read_regular_file
 from .findings import Finding, describe, findings_of, is_newer, problems_of, version_finding
-from .model import Block, ExchangeBlock, FaultBlock, Scenario, TimelineBlock
+from .model import Block, ExchangeBlock, FaultBlock, ScenarioBlock, TimelineBlock
 
-__all__ = ["SourceFile", "read_source", "read_source_file"]
+__all__ = ["SourceFile", "checked_source", "read_source", "read_source_file"]
 
 _BlockT = TypeVar("_BlockT", bound=Block)
 
@@ -30,7 +30,7 @@ class SourceFile:
     """One file: its document, its head (all keys but the lists), and its valid blocks with their numbers."""
 
     document: Document
-    head: Scenario
+    head: ScenarioBlock
     exchanges: list[tuple[int, ExchangeBlock]]
     timeline: Sequence[tuple[int, TimelineBlock]]
     faults: Sequence[tuple[int, FaultBlock]]
@@ -53,7 +53,7 @@ class SourceFile:
         items = value.get(key) if isinstance(value, dict) else None
         return items if isinstance(items, list) else []
 
-    def file(self) -> Scenario:
+    def file(self) -> ScenarioBlock:
         """Return the whole file as one model."""
         lists: dict[str, object] = {
             name: [block for _, block in blocks]
@@ -84,15 +84,22 @@ def read_source(text: str | bytes, file: str, folder: Path | None = None) -> Sou
 
     :raises FileInvalid: if it isn't YAML or isn't a scenario at all.
     """
-    document = read_yaml(text, file)
-    value = document.value
+    return checked_source(read_yaml(text, file), DataFiles(folder))
+
+
+def checked_source(document: Document, data_files: DataFiles) -> SourceFile:
+    """Insert the data files into a document and check it, as `read_source`.
+
+    :raises FileInvalid: if it isn't a scenario at all.
+    """
+    value, file = document.value, document.file
     if not isinstance(value, dict):
         line, column = document.place(())
         hint = "start the file with 'cometreel: 1'"
         raise FileInvalid([Problem(file, line, column, describe(value), "a mapping", hint)])
     if is_newer(value.get("cometreel")):  # other problems would be those of keys that this version doesn't know
         raise FileInvalid(problems_of([version_finding(("cometreel",), value["cometreel"])], document))
-    problems = DataFiles(folder).insert(document)
+    problems = data_files.insert(document)
     rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
     head = _head(rest, document, problems)
     return SourceFile(
@@ -110,15 +117,15 @@ def _is_list_of_blocks(key: str, member: JSON) -> bool:
     return key in ("exchanges", "timeline", "faults") and isinstance(member, list)
 
 
-def _head(rest: JSONObject, document: Document, problems: list[Problem]) -> Scenario:
+def _head(rest: JSONObject, document: Document, problems: list[Problem]) -> ScenarioBlock:
     if "cometreel" not in rest:
         missing = Finding((), "the file has no `cometreel`", hint="add `cometreel: 1`, the version of the format")
         problems.extend(problems_of([missing], document))
     try:
-        return Scenario.model_validate(rest, context={"file": document.file})
+        return ScenarioBlock.model_validate(rest, context={"file": document.file})
     except ValidationError as error:
         problems.extend(problems_of(findings_of(error), document))
-    return Scenario.model_construct(cometreel=1)
+    return ScenarioBlock.model_construct(cometreel=1)
 
 
 def _blocks(

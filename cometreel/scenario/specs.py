@@ -22,33 +22,35 @@ _NO = Fixed(False)
 _ONCE = Fixed(1)
 
 
-def _checked(value: Value, check: FieldCheck, scope: Scope, position: Position) -> JSON:
+def _checked(value: Value, check: FieldCheck, scope: Scope, position: Position | None) -> JSON:
     """Render and check a field; fixed values were checked at load."""
     return value.value if isinstance(value, Fixed) else _valid(value.render(scope), check, position)
 
 
-def _valid(result: JSON, check: FieldCheck, position: Position) -> JSON:
+def _valid(result: JSON, check: FieldCheck, position: Position | None) -> JSON:
     for finding in check(result):
         raise TemplateFailed(str(result), f"{finding.found}; expected {finding.expected}", str(position))
     return result
 
 
-def _seconds(value: Value, scope: Scope, position: Position) -> float:
+def _seconds(value: Value, scope: Scope, position: Position | None) -> float:
     return parse_duration(str(_checked(value, duration, scope, position)))
 
 
-def _line(value: Value, scope: Scope, position: Position) -> str:
+def _line(value: Value, scope: Scope, position: Position | None) -> str:
     text = as_text(value.render(scope))
     for finding in header_line(text):
         raise TemplateFailed(text, f"{finding.found}; expected {finding.expected}", str(position))
     return text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ReplySpec:
     """The reply to an HTTP request."""
 
-    position: Position
+    position: Position | None
+    """None if all values are fixed: none of them can be invalid then."""
+
     after: Value = _AT_ONCE
     status: Value = _OK
     headers: Sequence[tuple[str, Value]] = ()
@@ -78,11 +80,13 @@ class ReplySpec:
         return as_text(self.text.render(scope)).encode(errors="replace")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class PublishReplySpec:
     """The reply to a publish."""
 
-    position: Position
+    position: Position | None
+    """None if all values are fixed: none of them can be invalid then."""
+
     after: Value = _AT_ONCE
     successful: Value | None = None
     error: Value | None = None
@@ -106,11 +110,13 @@ class PublishReplySpec:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class EventSpec:
     """One event of an exchange or of the timeline; `number` is its index there."""
 
-    position: Position
+    position: Position | None
+    """None if all values are fixed: none of them can be invalid then."""
+
     number: int = 0
     after: Value = _AT_ONCE
     channel: Value | None = None

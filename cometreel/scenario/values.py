@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,8 +12,8 @@ from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, RequestOrPublish
 
 from .compiled import Position, RenderContext
-from .markers import is_plain, marker_of, unescaped
 from .templates import SeededRandom, Template, TemplateFailed, template
+from .value_markers import is_plain, marker_of, unescaped
 
 __all__ = ["TEMPLATE_NAMES", "Locate", "Scope", "Value", "value_of"]
 
@@ -85,11 +86,38 @@ class Value(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Fixed:
-    """A constant. All renderings share the value: never modify it."""
+    """A constant. Renderings may share the value: never modify it.
 
-    value: JSON
+    An object or an array is kept as bytes, which need a fifth of the memory, and decoded each time.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: JSON) -> None:
+        self._value: JSON | bytes = value
+        if isinstance(value, dict | list):
+            try:
+                self._value = marshal.dumps(value)
+            except ValueError:  # a value from a data file, or a number with another text
+                self._value = value
+
+    @property
+    def value(self) -> JSON:
+        """The constant."""
+        if isinstance(self._value, bytes):
+            value: JSON = marshal.loads(self._value)  # noqa: S302  # written by this process, above
+            return value
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Fixed({self.value!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return self.value == other.value if isinstance(other, Fixed) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.value,))
 
     def render(self, scope: Scope) -> JSON:
         """Return the constant."""

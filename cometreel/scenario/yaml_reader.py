@@ -16,7 +16,7 @@ import yaml
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, NumberLiteral, number
 
-__all__ = ["Document", "FilePosition", "NodePosition", "NodePositions", "read_yaml"]
+__all__ = ["Document", "FilePosition", "NodePosition", "NodePositions", "is_text", "plain_scalar", "read_yaml"]
 
 NodePosition: TypeAlias = tuple[int, int]
 """Line and column of a scalar, counted from 1."""
@@ -106,6 +106,9 @@ class Document:
     """The values that replaced such markers, by path."""
     text: bytes = b""
     """The text, if `places` has no positions inside of values without markers: it is read again when one is needed."""
+    has_anchors: bool = False
+    line_offset: int = 0
+    """The number of lines before the text in the file, if it is a part of the file."""
     _complete: list[Document] = field(default_factory=list)
 
     def position(self, path: Sequence[str | int], *, key: bool = False) -> FilePosition:
@@ -118,13 +121,17 @@ class Document:
 
     def place(self, path: Sequence[str | int], *, key: bool = False) -> NodePosition:
         """Return the position of the value at this path, or of its key; for a missing value, of the nearest parent."""
+        line, column = self._place(path, key=key)
+        return line + self.line_offset, column
+
+    def _place(self, path: Sequence[str | int], *, key: bool) -> NodePosition:
         here: NodePositions | NodePosition = self.places
         at_key: NodePosition | None = None
         for step in path:
             if isinstance(here, tuple):
                 break
             if here.nodes > 1 and here.members is None and here.items is None:
-                return self._reread().place(path, key=key)
+                return self._reread().place(path, key=key)  # without an offset
             found = here.child(step)
             if found is not None:
                 at_key, here = found
@@ -156,7 +163,9 @@ def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: 
         reader.problems.append(Problem(file, 0, 0, "the file is empty", kind, f"start with '{first}'"))
     if reader.problems:
         raise FileInvalid(reader.problems)
-    return Document(file, reader.root, reader.root_places, reader.file_markers, text=checked)
+    return Document(
+        file, reader.root, reader.root_places, reader.file_markers, text=checked, has_anchors=reader.has_anchors
+    )
 
 
 def _checked(text: str | bytes, file: str) -> bytes:
@@ -207,6 +216,43 @@ def _float(text: str) -> float:
     return number(text) if _JSON_NUMBER.fullmatch(text) else float(repr(number(text)))
 
 
+class _NotANumber(ValueError):
+    """A plain scalar that is written as a number, but that JSON can't represent."""
+
+    def __init__(self, found: str, expected: str, hint: str) -> None:
+        super().__init__(found)
+        self.found, self.expected, self.hint = found, expected, hint
+
+
+def plain_scalar(text: str) -> bool | int | float | str | None:
+    """Return the value of a plain scalar in the core schema; numbers with a leading zero stay text.
+
+    :raises ValueError: if it is a number that JSON can't represent.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "0123456789+-.":
+        return text
+    if _NOT_JSON.fullmatch(text):
+        raise _NotANumber(f"{text} isn't a JSON number", "a finite number", f"write '{text}' for a string")
+    try:
+        if _INTEGER.fullmatch(text):
+            return NumberLiteral(text) if text == "-0" else int(text)
+        if _OTHER_BASE.fullmatch(text):
+            return int(text, 0)
+        return _float(text) if _FLOAT.fullmatch(text) else text
+    except ValueError:
+        raise _NotANumber("the number is too large", "a number that a double can hold", "quote it") from None
+
+
+def is_text(plain: str) -> bool:
+    """True if a plain scalar is a text."""
+    try:
+        return isinstance(plain_scalar(plain), str)
+    except ValueError:
+        return False
+
+
 def _place(event: yaml.Event) -> NodePosition:
     mark = event.start_mark
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
@@ -242,6 +288,7 @@ class _YamlReader:
         self.root_places: NodePositions | NodePosition = (1, 1)
         self._parser = yaml.CSafeLoader(text)
         self._open: list[_OpenCollection] = []
+        self.has_anchors = False
         self._anchors: dict[str, tuple[JSON, NodePositions | NodePosition]] = {}
         self._copied = 0
         self._shared: dict[str, str] = {}
@@ -285,26 +332,15 @@ class _YamlReader:
             return
         value = self._resolved(text, place) if event.implicit[0] else text
         if event.anchor is not None:
-            self._anchors[event.anchor] = value, place
+            self._anchor(event.anchor, value, place)
         self._add(value, place, 1)
 
     def _resolved(self, text: str, place: NodePosition) -> JSON:
-        """Return the value of a plain scalar in the core schema; numbers with a leading zero stay text."""
-        if text in _WORDS:
-            return _WORDS[text]
-        if text[0] not in "0123456789+-.":
-            return text
-        if _NOT_JSON.fullmatch(text):
-            self._problem(place, f"{text} isn't a JSON number", "a finite number", f"write '{text}' for a string")
-            return text
+        """Return the value of a plain scalar."""
         try:
-            if _INTEGER.fullmatch(text):
-                return NumberLiteral(text) if text == "-0" else int(text)
-            if _OTHER_BASE.fullmatch(text):
-                return int(text, 0)
-            return _float(text) if _FLOAT.fullmatch(text) else text
-        except ValueError:
-            self._problem(place, "the number is too large", "a number that a double can hold", "quote it")
+            return plain_scalar(text)
+        except _NotANumber as error:
+            self._problem(place, error.found, error.expected, error.hint)
             return text
 
     def _key(self, frame: _OpenCollection, event: yaml.ScalarEvent, place: NodePosition) -> None:
@@ -317,7 +353,7 @@ class _YamlReader:
             found = f"the key {text or '~'} isn't a string"
             self._problem(place, found, "a string", f"write '{text}':")
         if event.anchor is not None:
-            self._anchors[event.anchor] = text, place
+            self._anchor(event.anchor, text, place)
         first = frame.places.child(text)
         if first is not None and first[0] is not None:
             found = f"the key {text!r} is duplicated"
@@ -350,8 +386,12 @@ class _YamlReader:
         elif len(self._open) >= _BLOCK_DEPTH and not self._complete:
             frame.places.members = frame.places.items = None
         if frame.anchor is not None:
-            self._anchors[frame.anchor] = frame.value, frame.places
+            self._anchor(frame.anchor, frame.value, frame.places)
         self._add(frame.value, frame.places, frame.places.nodes)
+
+    def _anchor(self, name: str, value: JSON, places: NodePositions | NodePosition) -> None:
+        self.has_anchors = True
+        self._anchors[name] = value, places
 
     def _alias(self, event: yaml.AliasEvent) -> bool:
         place = _place(event)

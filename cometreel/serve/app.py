@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cometreel.cors import CrossOriginAccess
-from cometreel.engine.driver import BINARY_REFUSED, Driver, DriverReply, WebSocketConversation
+from cometreel.engine.driver import BINARY_REFUSED, Driver, DriverReply, ReplyPart, WebSocketConversation
 from cometreel.http_fields import error_reply, headers_from_raw, raw_from_headers
 from cometreel.serve.asgi import (
     connection_control_of,
@@ -24,7 +24,7 @@ from cometreel.serve.asgi import (
     response_fields,
 )
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
-from cometreel.wire import Accept, Drop, Forward, Headers, Reply, Request
+from cometreel.wire import Accept, Begin, Chunk, Drop, End, Forward, Headers, Reply, Request
 
 __all__ = ["ADMIN", "ReplayApp", "serve_websocket"]
 
@@ -38,12 +38,16 @@ ForwardRequest = Callable[[Request], Awaitable[Reply]]
 
 @dataclass(slots=True)  # not frozen: created per request, and frozen dataclasses cost twice as much
 class _RequestContext:
-    """One HTTP request in progress: the parts of ASGI that its reply needs."""
+    """One HTTP request in progress: the parts of ASGI that its reply needs.
+
+    `sender` is the task that sends a reply in parts; None before it begins and when it ends.
+    """
 
     scope: Scope
     receive: Receive
     send: Send
     request_id: int
+    sender: asyncio.Task[None] | None = None
 
 
 class ReplayApp:
@@ -63,30 +67,43 @@ class ReplayApp:
         max_body: int = MAX_BODY,
         cors: CrossOriginAccess | None = None,
     ) -> None:
-        self.driver, self._cors = driver, cors
-        self._admin, self._forward, self._max_body = admin, forward, max_body
+        self.driver, self.cors, self.max_body = driver, cors, max_body
+        self._admin, self._forward = admin, forward
         self._writing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope, except `lifespan`: the driver must exist already."""
         kind = scope["type"]
-        if self._admin is not None and kind != "lifespan" and _is_admin(scope["path"]):
+        if self._admin is not None and kind != "lifespan" and self.is_admin(scope["path"]):
             await self._admin(scope, receive, send)
         elif kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
             await serve_websocket(self.driver, scope, receive, send)
 
+    def is_admin(self, path: str) -> bool:
+        """True if a path, without percent-encoding, belongs to the admin app."""
+        return self._admin is not None and path.startswith(ADMIN) and path[len(ADMIN) :][:1] in ("", "/")
+
+    async def forwarded(self, request: Request) -> Reply:
+        """Return the reply of the real server to a request that the engine forwards, or an error."""
+        if self._forward is None:
+            text = (
+                "no exchange answers this request, and there is no server to forward it to; start with --upstream URL"
+            )
+            return error_reply(request.id, 502, 4, text)
+        return await self._forward(request)
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id, headers = self.driver.new_request_id(), headers_of(scope)
-        if self._cors is not None:
-            preflight = self._cors.preflight(request_from(scope, request_id, headers))
+        if self.cors is not None:
+            preflight = self.cors.preflight(request_from(scope, request_id, headers))
             if preflight is not None:
                 await _send_reply(preflight, send)
                 return
-            send = _with_cors(self._cors, headers, send)
+            send = _with_cors(self.cors, headers, send)
         try:
-            body = await read_body(headers, receive, self._max_body)
+            body = await read_body(headers, receive, self.max_body)
         except ClientDisconnected:
             return
         except BodyRefused as refused:
@@ -95,26 +112,31 @@ class ReplayApp:
         request = request_from(scope, request_id, headers, body)
         answer = self.driver.begin(request)
         if isinstance(answer, Forward):
-            answer = await self._forwarded(request)
+            answer = await self.forwarded(request)
         context = _RequestContext(scope, receive, send, request_id)
         del headers, body, request  # a poll may be held for long, and they are its largest part
         if answer is None:
-            await self._hold(context)
+            await self._hold(context, self.driver.hold(request_id))
+        elif isinstance(answer, Begin):
+            begun: asyncio.Future[DriverReply] = asyncio.get_running_loop().create_future()
+            begun.set_result(answer)
+            await self._hold(context, begun)
         else:
             await self._respond(context, answer)
             if isinstance(answer, Drop):
                 await _until_disconnect(receive)
 
-    async def _hold(self, context: _RequestContext) -> None:
+    async def _hold(self, context: _RequestContext, held: asyncio.Future[DriverReply]) -> None:
         """Wait until the client disconnects; a separate task writes the reply as soon as there is one.
 
         `receive` returns when the client disconnects and when the response is complete, so a held poll costs one task
         instead of two.
         """
-        held = self.driver.hold(context.request_id)
         held.add_done_callback(lambda answered: self._start_response(context, answered))
         await _until_disconnect(context.receive)
-        if not held.done():
+        if context.sender is not None:
+            context.sender.cancel()
+        if context.sender is not None or not held.done():
             self.driver.hung_up(context.request_id)
 
     def _start_response(self, context: _RequestContext, answered: asyncio.Future[DriverReply]) -> None:
@@ -125,6 +147,8 @@ class ReplayApp:
     async def _respond(self, context: _RequestContext, answer: DriverReply) -> None:
         if isinstance(answer, Reply):
             await self._write(context, answer)
+        elif isinstance(answer, Begin):
+            await self._write_parts(context, answer)
         else:  # `Drop`: the engine returns `Forward` immediately or never
             _abort(context.scope)
 
@@ -145,15 +169,28 @@ class ReplayApp:
                 connection.flush()
         (self.driver.hung_up if lost else self.driver.written)(context.request_id)
 
-    async def _forwarded(self, request: Request) -> Reply:
-        if self._forward is None:
-            return error_reply(
-                request.id,
-                502,
-                4,
-                "no exchange answers this request, and there is no server to forward it to; start with --upstream URL",
-            )
-        return await self._forward(request)
+    async def _write_parts(self, context: _RequestContext, begin: Begin) -> None:
+        """Write a reply in parts, and report each to the engine; the server chooses their coding."""
+        parts: asyncio.Queue[ReplyPart] = asyncio.Queue()
+        context.sender = asyncio.current_task()
+        connection, request_id = http_connection_control_of(context.scope), context.request_id
+        self.driver.stream(request_id, parts.put_nowait)
+        fields = [*response_fields(begin.headers)]
+        try:
+            await context.send({"type": "http.response.start", "status": begin.status, "headers": fields})
+            while isinstance(part := await parts.get(), Chunk):
+                await context.send({"type": "http.response.body", "body": part.data, "more_body": True})
+                if connection is not None and connection.lost:
+                    raise ConnectionResetError
+                self.driver.written(request_id)
+            context.sender = None
+            if isinstance(part, End):
+                await context.send({"type": "http.response.body", "body": b""})
+            else:
+                _abort(context.scope)
+        except OSError:
+            context.sender = None
+            self.driver.hung_up(request_id)
 
 
 def _with_cors(cors: CrossOriginAccess, request: Headers, send: Send) -> Send:
@@ -171,10 +208,6 @@ def _with_cors(cors: CrossOriginAccess, request: Headers, send: Send) -> Send:
 async def _send_reply(reply: Reply, send: Send) -> None:
     await send(reply_start(reply))
     await send({"type": "http.response.body", "body": reply.body})
-
-
-def _is_admin(path: str) -> bool:
-    return path.startswith(ADMIN) and path[len(ADMIN) :][:1] in ("", "/")
 
 
 def _abort(scope: Scope) -> None:

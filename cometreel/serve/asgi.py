@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -15,9 +15,11 @@ __all__ = [
     "CONNECTION_CONTROL",
     "ConnectionControl",
     "HttpConnectionControl",
+    "base_url",
     "connection_control_of",
     "headers_of",
     "http_connection_control_of",
+    "reply_fields",
     "reply_start",
     "request_from",
     "response_fields",
@@ -50,23 +52,34 @@ def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = 
 
 
 def _base(scope: Scope, headers: Headers) -> str:
-    """Return scheme and authority as the client sees them; X-Forwarded-Proto comes from a proxy that terminates TLS."""
-    secure = scope["scheme"] in ("https", "wss") or headers.get("x-forwarded-proto") == "https"
-    scheme = "https" if secure else "http"
+    return base_url(headers, secure=scope["scheme"] in ("https", "wss"), server=lambda: scope["server"])
+
+
+def base_url(headers: Headers, *, secure: bool, server: Callable[[], tuple[str, int]]) -> str:
+    """Return scheme and authority as the client sees them; X-Forwarded-Proto comes from a proxy that terminates TLS.
+
+    `server` returns the address of the server, for requests without Host.
+    """
+    scheme = "https" if secure or headers.get("x-forwarded-proto") == "https" else "http"
     host = headers.get("host")
     if not host:
-        address, port = scope["server"]
+        address, port = server()
         host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     return f"{scheme}://{host}"
 
 
 def reply_start(reply: Reply, method: str = "GET") -> Message:
     """Return the message that starts a response to a request with this method."""
+    return {"type": "http.response.start", "status": reply.status, "headers": reply_fields(reply, method)}
+
+
+def reply_fields(reply: Reply, method: str = "GET") -> list[tuple[bytes, bytes]]:
+    """Return the fields of a response to a request with this method, with the length of its body."""
     fields = [*response_fields(reply.headers)]
     length = len(reply.body) if method != "HEAD" else head_length(reply)
     if length is not None and reply.status not in BODILESS:
         fields.append((b"content-length", b"%d" % length))
-    return {"type": "http.response.start", "status": reply.status, "headers": fields}
+    return fields
 
 
 def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from cometreel.errors import OptionInvalid
 from cometreel.extras import require_extra
 
-__all__ = ["Certificate", "local_certificate", "ssl_context"]
+__all__ = ["Certificate", "certificate_of", "local_certificate", "ssl_context"]
 
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
@@ -26,6 +26,18 @@ class Certificate:
 
     chain: Path
     key: Path | None = None
+
+
+def certificate_of(chain: str | Path | None, key: str | Path | None) -> Certificate | None:
+    """Return the certificate of two options; None without both.
+
+    :raises OptionInvalid: if there is a key without a certificate.
+    """
+    if chain is None:
+        if key is not None:
+            raise OptionInvalid("key", "given without its certificate", "a certificate too")
+        return None
+    return Certificate(Path(chain), None if key is None else Path(key))
 
 
 def ssl_context(certificate: Certificate) -> ssl.SSLContext:

@@ -9,15 +9,15 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from starlette.types import ASGIApp
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from cometreel.errors import OptionInvalid
 from cometreel.serve.certificate import Certificate, ssl_context
-from cometreel.serve.server_connections import HttpConnection, Limits, WebSocketConnection
+from cometreel.serve.server_connections import HttpConnection
+from cometreel.serve.server_context import Limits, OpenConnection, ServerContext
 
 __all__ = [
     "RESERVED_FILES",
@@ -36,8 +36,8 @@ A = TypeVar("A", bound=ASGIApp)
 AppFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[A]]
 """Creates an application on the event loop of the server, and closes it when the server stops."""
 
-KEEP_ALIVE = 75  # seconds until an idle connection is closed; clients close theirs earlier
 CHECK_INTERVAL = 1.0  # seconds between two checks of all connections
+CHECKED_AT_ONCE = 2000  # connections; then requests are answered before the check goes on
 BACKLOG = 2048
 HIGHEST_PORT = 65535
 STOP_TIMEOUT = 2.0  # seconds until a stop closes connections with unwritten responses
@@ -59,9 +59,9 @@ class HttpListener:
 
     def __init__(self, options: ListenOptions) -> None:
         self._options = options
-        self._state = ServerState()
+        self._context: ServerContext | None = None
         self._server: asyncio.Server | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self.url = ""
         """The URL after `open`, without a trailing slash."""
 
@@ -73,50 +73,53 @@ class HttpListener:
         loop, options = asyncio.get_running_loop(), self._options
         _check_port(options.port)
         secure = ssl_context(options.certificate) if options.certificate else None
-        config = _uvicorn_config(app, options.limits)
+        context = self._context = ServerContext(app, options.limits, loop, secure=secure is not None)
         try:
             self._server = await loop.create_server(
-                lambda: HttpConnection(config, self._state, {}, loop, options.limits),
-                options.host,
-                options.port,
-                ssl=secure,
-                backlog=BACKLOG,
+                lambda: HttpConnection(context), options.host, options.port, ssl=secure, backlog=BACKLOG
             )
         except OSError as error:
             raise _cannot_listen(options, error) from None
         self.url = _url("https" if secure else "http", options.host, self._server.sockets[0])
-        self._timer = loop.call_later(CHECK_INTERVAL, self._check_timeouts)
+        self._timer = loop.call_later(CHECK_INTERVAL, self._check_deadlines)
 
-    def _check_timeouts(self) -> None:
-        """Check every connection. One timer for all: a timer per connection would cost time in each request."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for connection in list(self._state.connections):
-            if isinstance(connection, HttpConnection):
-                connection.check_timeouts(now)
-            elif isinstance(connection, WebSocketConnection):
-                connection.check_timeouts(now, self._options.limits)
-        self._timer = loop.call_later(CHECK_INTERVAL, self._check_timeouts)
+    def _check_deadlines(self, unchecked: Iterator[OpenConnection] | None = None) -> None:
+        """Close the connections whose deadline has passed. One timer for all: one each would cost time per request."""
+        assert self._context is not None
+        loop, now = self._context.loop, self._context.loop.time()
+        if unchecked is None:
+            unchecked = iter([*self._context.connections])
+        batch = [*islice(unchecked, CHECKED_AT_ONCE)]
+        for connection in batch:
+            if now > connection.read_deadline or now > connection.write_deadline:
+                connection.expire(now)
+        if len(batch) == CHECKED_AT_ONCE:
+            self._timer = loop.call_soon(self._check_deadlines, unchecked)
+        else:
+            self._timer = loop.call_later(CHECK_INTERVAL, self._check_deadlines)
 
     def stop_accepting(self) -> None:
-        """Accept no more connections; open ones continue."""
+        """Accept no more connections; open ones close after their next answer."""
         if self._server is not None:
             self._server.close()
+        if self._context is not None:
+            self._context.is_stopping = True
 
     async def finish(self) -> None:
         """Wait a short time until pending responses are written, then close all connections."""
-        end = asyncio.get_running_loop().time() + STOP_TIMEOUT
         if self._timer is not None:
             self._timer.cancel()
-        for connection in list(self._state.connections):
-            if isinstance(connection, HttpConnection):  # the application closes WebSockets
-                connection.shutdown()
-        while self._state.connections and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110  # uvicorn has no event for it
+        context = self._context
+        if context is None or self._server is None:
+            return
+        for connection in [*context.connections]:
+            connection.stop()
+        end = context.loop.time() + STOP_TIMEOUT
+        while context.connections and context.loop.time() < end:  # noqa: ASYNC110  # an event would cost time per connection
             await asyncio.sleep(0.005)
-        for connection in list(self._state.connections):
-            connection.transport.abort()
-        if self._server is not None:
-            await self._server.wait_closed()
+        for connection in [*context.connections]:
+            connection.abort()
+        await self._server.wait_closed()
 
 
 @asynccontextmanager
@@ -158,27 +161,6 @@ def _check_port(port: int) -> None:
     """Refuse a port above 65,535, which libuv would take modulo 65,536."""
     if not 0 <= port <= HIGHEST_PORT:
         raise OptionInvalid("port", str(port), f"a number from 0 to {HIGHEST_PORT}")
-
-
-def _uvicorn_config(app: ASGIApp, limits: Limits) -> Config:
-    """Return uvicorn's configuration, without its logging, header fields, pings and compression."""
-    config = Config(
-        app,
-        http=HttpConnection,
-        ws=WebSocketConnection,
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        ws_max_size=limits.frame_bytes,
-        ws_ping_interval=None,
-        ws_per_message_deflate=False,
-    )
-    config.load()
-    return config
 
 
 def _url(scheme: str, host: str, listener: socket.socket) -> str:

@@ -14,10 +14,21 @@ from cometreel.extras import install_command, missing_distributions
 from cometreel.http_fields import error_reply
 from cometreel.wire import Headers, Reply
 
-__all__ = ["BodyRefused", "ClientDisconnected", "finish_reading", "read_body"]
+__all__ = [
+    "LINGER",
+    "BodyRefused",
+    "ClientDisconnected",
+    "announced_too_long",
+    "decoded_body",
+    "finish_reading",
+    "is_too_long",
+    "read_body",
+    "too_long",
+]
 
 logger = logging.getLogger(__name__)
 
+_SHORT = 9999  # bytes
 LINGER = 2.0  # seconds to read the rest of a refused body; a client that is cut off would not read the error
 
 
@@ -52,15 +63,25 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     :raises BodyRefused: if it has more than `limit` bytes, as sent or decoded, or its Content-Encoding is wrong.
     :raises ClientDisconnected: if the client disconnects.
     """
-    announced = headers.get("content-length")
-    if announced is not None and len(announced) > 4 and int(announced) > limit:
-        raise _too_long(f"{announced} bytes", limit, unread=True)
+    announced = int(headers.get("content-length") or 0)
+    if is_too_long(announced, limit):
+        raise announced_too_long(announced, limit)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnected
     body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        body = await _rest(body, receive, limit)
+    more = message.get("more_body", False)
+    longest = limit if headers.get("content-length") is None else max(limit, announced)
+    if more or len(body) > longest:
+        body = await _rest(body, receive, longest, more=more)
+    return decoded_body(headers, body, limit)
+
+
+def decoded_body(headers: Headers, body: bytes, limit: int) -> bytes:
+    """Return a body decoded from its Content-Encoding.
+
+    :raises BodyRefused: if it decodes to more than `limit` bytes, or its Content-Encoding is wrong.
+    """
     coding = headers.get("content-encoding")
     return body if coding is None or not body else _decoded(body, coding.strip().lower(), limit)
 
@@ -75,16 +96,16 @@ async def finish_reading(receive: Receive) -> None:
         pass
 
 
-async def _rest(begun: bytes, receive: Receive, limit: int) -> bytes:
-    body, more = bytearray(begun), True
-    while more:
+async def _rest(begun: bytes, receive: Receive, limit: int, *, more: bool) -> bytes:
+    body = bytearray(begun)
+    while more and len(body) <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > limit:
-            raise _too_long("more", limit, unread=more)
+    if len(body) > limit:
+        raise too_long(limit, unread=more)
     return bytes(body)
 
 
@@ -109,6 +130,21 @@ def _unsupported(coding: str) -> BodyRefused:
     supported = ", ".join(["gzip", "deflate", *optional])
     text = f"found Content-Encoding {coding!r}; expected {supported} or none"
     return BodyRefused(415, 2, text, fields={"Accept-Encoding": supported})
+
+
+def is_too_long(announced: int, limit: int) -> bool:
+    """True if a body with this Content-Length is refused unread. The engine refuses a short one that it has read."""
+    return announced > limit and announced > _SHORT
+
+
+def announced_too_long(length: int, limit: int) -> BodyRefused:
+    """Return the refusal of a body with this Content-Length."""
+    return _too_long(f"{length} bytes", limit, unread=True)
+
+
+def too_long(limit: int, *, unread: bool) -> BodyRefused:
+    """Return the refusal of a body that has exceeded the limit while it was read."""
+    return _too_long("more", limit, unread=unread)
 
 
 def _too_long(found: str, limit: int, *, unread: bool = False) -> BodyRefused:

@@ -191,11 +191,19 @@ def exchange_of_call(call: RecordedCall) -> ConversationExchange:
 
 def exchange_of_publish(publish: RecordedPublish) -> ConversationExchange:
     """Return the exchange of a publish and its reply."""
-    channel = str(publish.message.get("channel", ""))
+    channel = publish.channel
     answer = publish.reply or {}
     status = "refused" if answer.get("successful") is False else "ok"
     members = {name: value for name, value in answer.items() if name in ("error", "data", "ext")}
-    data = publish.message.get("data")
     return ConversationExchange(
-        f"publish {channel}", 0, publish.at, "PUBLISH", channel, "PUBLISH", "", data, status, reply=members or None
+        f"publish {channel}",
+        0,
+        publish.at,
+        "PUBLISH",
+        channel,
+        "PUBLISH",
+        "",
+        publish.data,
+        status,
+        reply=members or None,
     )

@@ -13,7 +13,7 @@ from cometreel.errors import Problem
 from cometreel.recording import RecordedBody, WireEvent, read_journal
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import CorrelatedRequest
-from cometreel.recording.drafts import Drafter, ExchangeDraft
+from cometreel.recording.drafts import Drafter, ExchangeBlocks, ExchangeDraft
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.profile_choice import correlate_by, profile_in_header
@@ -45,7 +45,7 @@ def conversation_of_journal(path: Path) -> Conversation:
 
 def _without_unsupported_body(event: WireEvent) -> WireEvent:
     """Leave out a body that scenarios can't contain, as the recorder does; edited journals may have one."""
-    return event if can_be_written(event.body.value) else replace(event, body=RecordedBody("omitted", _UNSUPPORTED))
+    return event if can_be_written(event.body.value) else replace(event, body=RecordedBody.of("omitted", _UNSUPPORTED))
 
 
 def _sentence(problem: Problem) -> str:
@@ -96,14 +96,14 @@ class _JournalReader:
                 yield self._unchanged(request)
         names = _names_of(drafts, ExchangeNamer(self._profile, identifiers))
         for draft in drafts:
-            yield self._exchange(draft, names(draft))
+            yield self._exchange(draft, drafter.blocks(draft.recorded), names(draft))
 
-    def _exchange(self, draft: ExchangeDraft, name: str) -> ConversationExchange:
+    def _exchange(self, draft: ExchangeDraft, blocks: ExchangeBlocks, name: str) -> ConversationExchange:
         exchange = exchange_of(
             name,
             self._placement(draft.recorded),
-            draft.request,
-            draft.reply,
+            blocks.request,
+            blocks.reply,
             self._notifications(draft.recorded),
             self._profile,
         )
@@ -121,7 +121,7 @@ class _JournalReader:
         return tuple(
             self._notification(one)
             for delivery in request.deliveries
-            for one in (delivery, *request.copies.get(delivery, ()))
+            for one in (delivery, *request.copies_of(delivery))
         )
 
     def _unchanged(self, request: CorrelatedRequest) -> ConversationExchange:
@@ -193,8 +193,8 @@ class _ExchangeNames:
     """Returns the name of each draft: that of its planned exchange in the scenario."""
 
     def __init__(self, planned: Sequence[PlannedExchange]) -> None:
-        self._by_answer: dict[tuple[str, str], list[PlannedExchange]] = {}
-        self._by_trigger: dict[str, PlannedExchange] = {}
+        self._by_answer: dict[tuple[bytes, bytes], list[PlannedExchange]] = {}
+        self._by_trigger: dict[bytes, PlannedExchange] = {}
         for exchange in planned:
             draft = exchange.draft
             self._by_answer.setdefault((draft.request_key, draft.answer_key), []).append(exchange)

@@ -18,7 +18,7 @@ from cometreel.scenario import (
     FaultBlock,
     RequestBlock,
     RoleBlock,
-    Scenario,
+    ScenarioBlock,
     TimelineBlock,
     load,
     parse,
@@ -50,7 +50,7 @@ def conversation_of_scenario(path: Path) -> Conversation:
 
 
 class _ScenarioReader:
-    def __init__(self, scenario: CompiledScenario, files: Sequence[Scenario]) -> None:
+    def __init__(self, scenario: CompiledScenario, files: Sequence[ScenarioBlock]) -> None:
         self._scenario = scenario
         self._files = files
         self._users: dict[str, RoleBlock] = {name: role for file in files for name, role in (file.roles or {}).items()}

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 from cometreel.http_fields import FORM_TYPE
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import PublishBlock, RequestBlock
-from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.scenario.regular_expression import regular_expression
+from cometreel.scenario.value_markers import marker_of, unescaped
 
 __all__ = ["NoExample", "example", "example_request", "needs_example"]
 

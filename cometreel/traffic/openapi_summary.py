@@ -24,7 +24,7 @@ from cometreel.scenario import (
     load,
     parse,
 )
-from cometreel.scenario.markers import marker_of, unescaped
+from cometreel.scenario.value_markers import marker_of, unescaped
 
 __all__ = ["join_shapes", "openapi_summary", "shape_of"]
 

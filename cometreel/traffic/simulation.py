@@ -32,7 +32,7 @@ from cometreel.scenario import (
     EventBlock,
     ExchangeBlock,
     PublishBlock,
-    Scenario,
+    ScenarioBlock,
     SubscriptionAnchor,
     load,
     parse,
@@ -68,7 +68,7 @@ def simulate(path: Path) -> SimulatedTraffic:
 class _Simulation:
     """Makes the calls of a scenario and collects notes about what the traffic does not show."""
 
-    def __init__(self, scenario: CompiledScenario, files: Sequence[Scenario]) -> None:
+    def __init__(self, scenario: CompiledScenario, files: Sequence[ScenarioBlock]) -> None:
         roles = {name: replace(role, user=role.user or name) for name, role in scenario.roles.items()}
         self._scenario = scenario = replace(scenario, roles=roles)  # so that each client logs in to its role
         self._files = files

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterator, Sequence
 
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import ExchangeBlock, Profile, Scenario, find, literal
+from cometreel.scenario import ExchangeBlock, Profile, ScenarioBlock, find, literal
 from cometreel.scenario.files import as_written
 from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.matchers import MISSING
@@ -24,7 +24,9 @@ _ADDED = (ChangeKind.ADDED.value, ChangeKind.ITEM_ADDED.value)
 _REMOVED = (ChangeKind.REMOVED.value, ChangeKind.ITEM_REMOVED.value, "header removed", "notification missing")
 
 
-def updated_files(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile) -> Iterator[tuple[str, Scenario]]:
+def updated_files(
+    verdict: Verdict, sources: Sequence[SourceFile], profile: Profile
+) -> Iterator[tuple[str, ScenarioBlock]]:
     """Yield the path and the updated content of each file that changes."""
     for source in sources:
         changed = {

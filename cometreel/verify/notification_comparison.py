@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, encode
 from cometreel.recording.correlation import correlate
-from cometreel.recording.journal_events import NO_BODY, RecordedBody, WireEvent
+from cometreel.recording.journal_events import NO_BODY, RecordedBody, RedactedPaths, WireEvent
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
 from cometreel.scenario import EventSpec, Profile
 from cometreel.scenario.matchers import MISSING, Missing
@@ -299,22 +299,23 @@ def _source(play: PlayedStep, sessions: dict[str, int]) -> RecordedCall | Record
     session, built = sessions[play.step.session], play.request
     replied_at = play.sent_at if play.replied_at is None else play.replied_at
     if isinstance(built, BuiltPublish):
-        message = {"channel": built.channel, "data": built.data}
-        return RecordedPublish(play.sent_at, session, "", message, NO_BODY, 0, replied_at, play.published)
+        message = encode({"channel": built.channel, "data": built.data})
+        reply = None if play.published is None else encode(play.published)
+        return RecordedPublish(play.sent_at, session, "", built.channel, message, RedactedPaths(), 0, replied_at, reply)
     path, _, query = built.url.partition("?")
     body = _body(LiveReply(0, body=built.body))
     request = WireEvent(0, play.sent_at, "request", method=built.method, path=path, query=query, body=body)
-    reply = WireEvent(0, replied_at, "reply", body=_body(play.reply or LiveReply(0)))
-    return RecordedCall(play.sent_at, session, request, replied_at, reply)
+    replied = WireEvent(0, replied_at, "reply", body=_body(play.reply or LiveReply(0)))
+    return RecordedCall(play.sent_at, session, request, replied_at, replied)
 
 
 def _body(content: LiveReply) -> RecordedBody:
-    return RecordedBody("json", content.json) if content.is_json else NO_BODY
+    return RecordedBody.of("json", content.json) if content.is_json else NO_BODY
 
 
 def _delivery(each: ReceivedNotification, sessions: dict[str, int]) -> RecordedDelivery:
     session = sessions.get(each.session, len(sessions))
-    return RecordedDelivery(each.at, session, "", each.channel, each.message, NO_BODY, 0, "")
+    return RecordedDelivery(each.at, session, "", each.channel, encode(each.message), "")
 
 
 # --- timeline -----------------------------------------------------------------------------------------------

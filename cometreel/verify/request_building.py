@@ -14,7 +14,7 @@ from cometreel.errors import CometreelError
 from cometreel.http_fields import FORM_TYPE, SAFE_IN_SEGMENT
 from cometreel.jsonvalue import JSON, JSONObject, as_text, encode
 from cometreel.scenario import CompiledScenario, Exchange, Match, Mismatch, PublishBlock, RequestBlock, RequestOrPublish
-from cometreel.scenario.markers import marker_of, unescaped
+from cometreel.scenario.value_markers import marker_of, unescaped
 from cometreel.scenario.yaml_writer import inline
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.wire import Headers, Request

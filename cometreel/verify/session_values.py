@@ -8,8 +8,8 @@ from urllib.parse import unquote_plus
 from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario import Binding, RequestBlock, RuntimeExpression, find
 from cometreel.scenario.json_pointer import replace
-from cometreel.scenario.markers import marker_of
 from cometreel.scenario.runtime_expressions import parameter_pattern
+from cometreel.scenario.value_markers import marker_of
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.verify.observations import LiveReply
 

@@ -222,11 +222,11 @@ SLOW = {"mitmproxy", "httpx", "cryptography", "rich", "prometheus_client", "star
 """Modules that take long to import."""
 
 IMPORTS = {
-    "import cometreel": SLOW | {"click", "pydantic", "yaml", "jinja2", "uvicorn", "asyncio"},
-    "from cometreel.cli import run; run(['--help'])": SLOW | {"pydantic", "yaml", "jinja2", "uvicorn", "asyncio"},
-    "import cometreel.pytest_plugin": SLOW | {"click", "pydantic", "yaml", "jinja2", "uvicorn"},
+    "import cometreel": SLOW | {"click", "pydantic", "yaml", "jinja2", "httptools", "asyncio"},
+    "from cometreel.cli import run; run(['--help'])": SLOW | {"pydantic", "yaml", "jinja2", "httptools", "asyncio"},
+    "import cometreel.pytest_plugin": SLOW | {"click", "pydantic", "yaml", "jinja2", "httptools"},
     "import click; click.echo = lambda *_, **__: exit(); from cometreel.cli import run; run(['serve', FILE])": SLOW
-    | {"cometreel.bayeux.client", "cometreel.serve.admin.api", "cometreel.serve.cluster", "jinja2"},
+    | {"cometreel.bayeux.client", "cometreel.serve.admin.api", "cometreel.serve.cluster", "jinja2", "uvicorn"},
 }
 
 

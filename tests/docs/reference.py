@@ -1,7 +1,7 @@
-"""Generates the two reference pages from the program: `python -m tests.docs.reference`.
+"""Generates the reference pages from the program: `python -m tests.docs.reference`.
 
-`docs/format.md` is generated from the JSON Schema, `docs/commands.md` from the `--help` of each command. A test fails
-if one of them is out of date.
+`docs/format.md` is generated from the JSON Schema, `docs/commands.md` from the `--help` of each command,
+`docs/python-reference.md` from the docstrings. A test fails if one of them is out of date.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 from cometreel.cli.main import COMMANDS, main
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_schema import schema
+from tests.docs.python_reference import python_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -45,7 +46,8 @@ exchanges:
 ```
 
 `cometreel schema` prints the JSON Schema from which this page is generated. With the first line of the example, editors
-complete and check a scenario and show the descriptions below.
+complete and check a scenario and show the descriptions below. [Scenarios in Python](python.md#scenarios-in-python) have
+the same keys as arguments of functions, and the same checks.
 
 - Unknown keys are errors. Your own keys must start with `x-`.
 - All problems of a file are reported at once, with file, line and column, before anything is played.
@@ -314,11 +316,11 @@ def _object(value: JSON) -> JSONObject:
     return value
 
 
-PAGES = {"commands.md": commands_page, "format.md": format_page}
+PAGES = {"commands.md": commands_page, "format.md": format_page, "python-reference.md": python_page}
 
 
 def write() -> int:
-    """Write both pages."""
+    """Write the pages."""
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), "utf-8")
     return 0

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cometreel.load.tally import COUNTED
-from cometreel.scenario.markers import MATCHED, RENDERED
+from cometreel.scenario.value_markers import MATCHED, RENDERED
 from tests.docs.pages import DOCS
 
 _ROW = re.compile(r"^\| (.+?) \| .+ \| .+ \|$", re.MULTILINE)

@@ -44,6 +44,7 @@ PROGRAMS = {"mitmdump": ["mitmproxy"], "node": ["node", "chromium"], "java": ["j
 def marks_of(name: str) -> list[pytest.MarkDecorator]:
     """Return the marks of the programs that the commands of a page start."""
     started = {step.line.split()[0] for step in steps(TEXTS[name]) if isinstance(step, Command)}
+    started |= {"node" for step in steps(TEXTS[name]) if isinstance(step, File) and '["node"' in step.text}
     return [getattr(pytest.mark, mark) for program in PROGRAMS if program in started for mark in PROGRAMS[program]]
 
 

@@ -19,7 +19,7 @@ MODULES = {
     "`serve`, the pytest fixtures, the recording proxy": [
         "cometreel.serve",
         "cometreel.pytest_plugin.reel_fixture",
-        "cometreel.pytest_plugin.recording_reel",
+        "cometreel.serve.recording_server",
     ],
     "`serve --nodes` (HAProxy)": ["cometreel.serve.cluster"],
     "recording and replay in mitmproxy": ["cometreel.proxy_addons.record", "cometreel.proxy_addons.replay"],

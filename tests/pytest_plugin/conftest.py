@@ -77,7 +77,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
         reel = Reel((folder,), options, lambda _: None, shown_from=folder)
         with httpx.Client(base_url=reel.play(folder / "warm.yaml").url) as client:
             client.get("/")
-        reel.stop()
+        reel.close()
         (folder / "warm.yaml").write_text(SCENARIO)
 
 

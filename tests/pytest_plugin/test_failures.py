@@ -13,7 +13,7 @@ PLACE = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinO
 """
 
 UNMATCHED = """\
-The test sent a request that its scenario does not answer.
+The test sent a request that the scenario does not answer.
 
 POST /api/v2/workbins
   {"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place9"}
@@ -88,7 +88,7 @@ def test_it(reel):
     assert (
         ran.part("test_it")
         == """\
-The test sent 2 requests that its scenario does not answer.
+The test sent 2 requests that the scenario does not answer.
 
 POST /api/v2/diagnostics/version?full=1  (as ann)
   nearest: 'version' (desktop.yaml:11)
@@ -136,7 +136,7 @@ def test_it(reel):
 """
     )
     text = ran.part("test_it")
-    assert text.startswith("The test sent 12 requests that its scenario does not answer.\n\nPOST /api/v2/workbins\n")
+    assert text.startswith("The test sent 12 requests that the scenario does not answer.\n\nPOST /api/v2/workbins\n")
     assert text.count("POST /api/v2/workbins") == 10
     assert "\n\nand 2 more\n\n" in text
     assert "x… (2077 characters)" in text
@@ -225,7 +225,7 @@ def test_failed_and_unmatched_requests_in_one_message(run: Callable[..., Any], p
     (project.path / "desktop.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
     ran = run(FAILING + "    httpx.get(reel.url + '/nothing')\n")
     text = ran.part("test_it")
-    assert text.startswith("The test sent a request that its scenario does not answer.\n\nGET /nothing\n")
+    assert text.startswith("The test sent a request that the scenario does not answer.\n\nGET /nothing\n")
     assert text.endswith("\n\n" + FAILED.replace("FOLDER", str(project.path)))
 
 
@@ -340,7 +340,7 @@ def test_nothing(reel): ...
         "(to record it: pytest --reel-record=URL)"
     )
     assert ran.part("ERROR at setup of test_nothing") == (
-        "@pytest.mark.reel: reel.play: nothing to play; expected a file, YAML text or a loaded scenario"
+        "@pytest.mark.reel: reel.play: nothing to play; expected a file, YAML text or a Scenario"
     )
 
 

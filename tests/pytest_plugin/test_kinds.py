@@ -276,8 +276,8 @@ from cometreel.errors import OptionInvalid
 from cometreel.scenario import load
 
 @pytest.mark.parametrize(("given", "sentence"), [
-    ((), "reel.play: nothing to play; expected a file, YAML text or a loaded scenario"),
-    ((7,), "reel.play: 7; expected a file, YAML text or a loaded scenario"),
+    ((), "reel.play: nothing to play; expected a file, YAML text or a Scenario"),
+    ((7,), "reel.play: 7; expected a file, YAML text or a Scenario"),
     (("desktop.yaml", "a:\\n"), "reel.play: text or a scenario with other arguments; expected it alone, or files only"),
 ])
 def test_it(reel, given, sentence):

@@ -188,17 +188,29 @@ def test_test_without_requests_writes_no_scenario(run: Callable[..., Any], proje
     assert not (project.path / "new.yaml").exists()
 
 
-@pytest.mark.parametrize("what", ["push('/v2/me', {})", "fault({})", "register(print)"])
-def test_push_fault_and_register_are_not_available_while_recording(
-    run: Callable[..., Any], upstream: Upstream, what: str
-):
+@pytest.mark.parametrize("what", ["push('/v2/me', {})", "fault({})", "register(print)", "add()", "sessions"])
+def test_commands_are_not_available_while_recording(run: Callable[..., Any], upstream: Upstream, what: str):
     source = f"import pytest\n\n@pytest.mark.reel('new.yaml')\ndef test_it(reel):\n    reel.{what}\n"
     ran = run(source, f"--reel-record={upstream.url}")
-    name = what.partition("(")[0]
     assert (
-        f"NotWhileRecording: reel.{name}: not available while {upstream.url} is being recorded; "
-        "expected a scenario that is replayed (skip this test, or pass --reel-record-mode=none)"
+        f"NotWhileRecording: the reel: only url, calls and close() are available while {upstream.url} is being "
+        "recorded; expected a scenario that is replayed (skip this test, or pass --reel-record-mode=none)"
     ) in ran.text
+
+
+def test_nothing_is_unmatched_or_given_up_while_recording(run: Callable[..., Any], upstream: Upstream):
+    ran = run(
+        """
+import pytest, httpx
+
+@pytest.mark.reel("new.yaml")
+def test_it(reel):
+    httpx.get(reel.url + "/api/v2/me")
+    assert (reel.unmatched, reel.failed, reel.given_up) == ([], [], [])
+""",
+        f"--reel-record={upstream.url}",
+    )
+    assert ran.outcomes == {"passed": 1}
 
 
 @pytest.mark.parametrize("given", ["'''cometreel: 1\\nexchanges: []\\n'''", "'desktop.yaml', 'desk2.yaml'"])

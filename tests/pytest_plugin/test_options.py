@@ -53,7 +53,7 @@ def test_run_without_a_reel_imports_no_server(project: Any):
 import sys
 
 def test_it():
-    heavy = {"asyncio", "httpx", "uvicorn", "uvloop", "pydantic", "yaml", "cometreel.engine", "cometreel.scenario"}
+    heavy = {"asyncio", "httpx", "httptools", "uvloop", "pydantic", "yaml", "cometreel.engine", "cometreel.scenario"}
     assert heavy & {*sys.modules} == set()
 """
     )

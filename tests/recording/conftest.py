@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.pytest_plugin.recording_reel import unlimited
 from cometreel.recording.recording_session import RecordingSession
 from cometreel.recording.upstream import Upstream
 from cometreel.serve import ListenOptions, serve_in_background
 from cometreel.serve.certificate import Certificate
+from cometreel.serve.recording_server import unlimited
 
 PATIENCE = 30.0
 """Timeout in seconds; long enough for a busy machine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cometreel.recording.extending import extend_scenario
-from cometreel.scenario import Scenario, dump, load, parse
+from cometreel.scenario import ScenarioBlock, dump, load, parse
 
 HEAD = "cometreel: 1\ncorrelation: gws-v2\nbayeux: {endpoint: /api/v2/notifications}\n"
 STATS = "{method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats, workbinOwner: %s}}"
@@ -17,12 +17,12 @@ def _file(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def _extend_scenario(folder: Path, written: str, recorded: str) -> Scenario | None:
+def _extend_scenario(folder: Path, written: str, recorded: str) -> ScenarioBlock | None:
     path = _file(folder, "written.yaml", written)
     return extend_scenario(parse(path), load([path]), parse(_file(folder, "recorded.yaml", recorded)))
 
 
-def _names(file: Scenario | None) -> list[str]:
+def _names(file: ScenarioBlock | None) -> list[str]:
     assert file is not None
     return [exchange.name for exchange in file.exchanges or ()]
 

@@ -118,7 +118,7 @@ def test_the_clients_own_close_code_reaches_the_server(recording_proxy: Any, ech
 
 
 def test_a_broken_client_connection_closes_the_server_connection(recording_proxy: Any, echo: Echo):
-    """With 1000: uvicorn reports a broken connection like one that was closed without a code."""
+    """With 1000: a broken connection is reported like one that was closed without a code."""
     with connect(_websocket(recording_proxy)) as client:
         client.send("one")
         assert client.recv() == "one"

@@ -17,7 +17,7 @@ from tests.serve.admin_client import TOKEN, Administered, administered
 from tests.serve.conftest import ASKED, GIVES_UP, Desktop, until
 
 CHANNEL = "/v2/me/workbins"
-FILTERS = "operation, owner_type, owner, method, path, exchange, session, user, role, outcome"
+FILTERS = "operation, owner_type, owner, method, path, body, exchange, session, user, role, outcome"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 

@@ -277,7 +277,7 @@ def test_a_refused_websocket_is_logged_in_one_line(serve: Serve, caplog: pytest.
     until(lambda: caplog.records, "a line in the log")
     lines = [(record.name, record.levelname, record.getMessage()) for record in _of_the_server(caplog)]
     text = "WebSocket refused: 404 for /else%20where;jsessionid=[hidden]/x?access_token=[hidden]."
-    assert lines == [("cometreel.serve.server_connections", "WARNING", text)]
+    assert lines == [("cometreel.serve.websocket_connection", "WARNING", text)]
 
 
 def test_an_accepted_websocket_is_not_logged(serve: Serve, caplog: pytest.LogCaptureFixture):

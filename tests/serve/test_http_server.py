@@ -5,52 +5,21 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
-from cometreel.serve.server_connections import HttpConnection
+from cometreel.serve.server_context import ServerContext
 from tests.serve.conftest import SCENARIO
+from tests.serve.memory_transport import MemoryTransport, connected, settled
 
 
-class Transport(asyncio.Transport):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closed
-        self.pieces.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        """Nothing is read here."""
-
-    def resume_reading(self) -> None:
-        """Nothing is read here."""
-
-
-def written(request: bytes) -> Transport:
+def written(request: bytes) -> MemoryTransport:
     """Return a transport on which a replay has answered this request."""
 
-    async def answered() -> Transport:
+    async def answered() -> MemoryTransport:
         async with replay_app(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as app:
-            config = Config(app, lifespan="off", interface="asgi3", log_config=None, date_header=False)
-            config.load()
-            connection = HttpConnection(config, ServerState(), {}, asyncio.get_running_loop(), Limits(1))
-            transport = Transport()
-            connection.connection_made(transport)
-            connection.data_received(request)
-            await asyncio.gather(*connection.tasks)
+            transport = connected(app)
+            transport.receive(request)
             return transport
 
     return asyncio.run(answered())
@@ -83,3 +52,21 @@ def test_head_announces_the_length_of_the_get():
     assert b"content-length: 6\r\n" in head
     assert head.endswith(b"\r\n\r\n")
     assert b"content-length: 6\r\n" in get
+
+
+def test_other_connections_have_their_turn_between_many_pipelined_requests():
+    """A client can't keep the server busy with one packet."""
+
+    async def counted() -> list[int]:
+        async with replay_app(loads(SCENARIO))() as app:
+            context = ServerContext(app, Limits(2), asyncio.get_running_loop())
+            greedy, other = connected(context), connected(context)
+            page = b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n\r\n"
+            greedy.receive(page * 100)
+            first = greedy.data.count(b"a page")
+            other.receive(page)
+            between = other.data.count(b"a page")
+            await settled(greedy)
+            return [first, between, greedy.data.count(b"a page")]
+
+    assert asyncio.run(counted()) == [16, 1, 100]

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from cometreel.engine.responders import ResponderRequest, Response
-from cometreel.pytest_plugin.failure_messages import failed_message, unmatched_message
 from cometreel.scenario import loads
 from cometreel.serve import replay_app, serve_in_background
+from cometreel.serve.failure_messages import failed_message, unmatched_message
 from tests.serve.admin_client import administered
 from tests.serve.secret_requests import SCENARIO, SECRET, send_secrets
 

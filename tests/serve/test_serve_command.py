@@ -183,13 +183,6 @@ def test_the_commands_of_the_documentation_do_what_it_shows(tmp_path: Path, bloc
     assert ran.stdout.splitlines() == expected, ran.stderr
 
 
-def test_the_python_of_the_documentation_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.chdir(ROOT)
-    (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(compile(text, "serve.md", "exec"), {})
-    assert capsys.readouterr().out == "['/api/v2/me']\n"
-
-
 def test_links_of_the_documentation_are_valid():
     pages = [ROOT / "docs" / name for name in ("serve.md", "many-machines.md", "choice-of-server.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]

@@ -33,6 +33,7 @@ from cometreel.serve.admin.console import Console, accepts_html
 from cometreel.serve.admin.events import MAX_ITEMS, ChangeFeed, stream
 from cometreel.serve.app import ADMIN
 from cometreel.serve.asgi import headers_of
+from cometreel.serve.replay_server import ReplayServer, RunningReplay
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
 
 __all__ = ["admin_app"]
@@ -88,10 +89,11 @@ class _UnreadBodyResponse(_JsonResponse):
 
 
 class _AdminApi:
-    """The endpoints."""
+    """The endpoints. The commands are those of `ReplayServer`."""
 
     def __init__(self, control: Control, driver: Driver, began: tuple[datetime, float]) -> None:
         self._control, self._driver = control, driver
+        self._server = ReplayServer(RunningReplay(control, driver))
         self._began, self._clock = began
         self._console = Console()
         self.app = Starlette(
@@ -145,7 +147,7 @@ class _AdminApi:
         return _JsonResponse({"sessions": listed, **({"next": page[-1].number} if len(found) > limit else {})})
 
     async def _calls(self, request: Request) -> Response:
-        return _JsonResponse({"calls": self._calls_json(_filtered(self._control.calls, request))})
+        return _JsonResponse({"calls": self._calls_json(_filtered(self._server.calls, request))})
 
     async def _events(self, request: Request) -> Response:
         read = request.headers.get("last-event-id") or request.query_params.get("since")
@@ -157,17 +159,17 @@ class _AdminApi:
         return StreamingResponse(calls, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _unmatched(self, _: Request) -> Response:
-        return _JsonResponse({"unmatched": self._calls_json(self._control.unmatched)})
+        return _JsonResponse({"unmatched": self._calls_json(self._server.unmatched)})
 
     async def _suggested_stub(self, request: Request) -> Response:
         stub = self._control.suggested_stub(request.path_params["number"])
         return Response(stub, media_type="application/yaml")  # RFC 9512
 
     async def _unplayed(self, _: Request) -> Response:
-        return _JsonResponse({"unplayed": [*self._control.unplayed]})
+        return _JsonResponse({"unplayed": [*self._server.unplayed]})
 
     async def _given_up(self, _: Request) -> Response:
-        events = [serializers.given_up_json(event, self._datetime) for event in self._control.given_up]
+        events = [serializers.given_up_json(event, self._datetime) for event in self._server.given_up]
         return _JsonResponse({"given_up": events})
 
     async def _settings(self, _: Request) -> Response:
@@ -179,12 +181,12 @@ class _AdminApi:
         return Response(Metrics(self._control).exposition(), media_type=CONTENT_TYPE)
 
     async def _faults(self, _: Request) -> Response:
-        return _JsonResponse({"faults": [serializers.fault_json(fault) for fault in self._control.faults]})
+        return _JsonResponse({"faults": [serializers.fault_json(fault) for fault in self._server.faults]})
 
     # ------------------------------------------------------------------ change
     async def _add_fault(self, request: Request) -> Response:
         fault, session = await _object(request), request.query_params.get("session")
-        added = self._control.add_fault(fault, session=None if session is None else _number("session", session))
+        added = self._server.fault(fault, session=None if session is None else _number("session", session))
         return _JsonResponse(serializers.fault_json(added), 201)
 
     async def _remove_fault(self, request: Request) -> Response:
@@ -192,27 +194,21 @@ class _AdminApi:
         return Response(status_code=204)
 
     async def _push(self, request: Request) -> Response:
-        push, control = await _block(PushBlock, "push", request), self._control
-        sessions = control.receivers(push.session, push.user)
-        self._driver.apply(
-            lambda now: control.push(
-                push.channel, push.data, now=now, session=push.session, user=push.user, ext=push.ext
-            )
-        )
+        push = await _block(PushBlock, "push", request)
+        sessions = self._control.receivers(push.session, push.user)
+        self._server.push(push.channel, push.data, push.session, user=push.user, ext=push.ext)
         return _JsonResponse({"sessions": [*sessions]})
 
     async def _reset(self, _: Request) -> Response:
-        self._driver.apply(lambda now: self._control.reset(now=now))
+        self._server.reset()
         return Response(status_code=204)
 
     async def _replace(self, request: Request) -> Response:
-        scenario = await asyncio.to_thread(loads, await _body(request), SCENARIO)
-        self._driver.apply(lambda now: self._control.replace(scenario, now=now))
+        self._server.replace(await asyncio.to_thread(loads, await _body(request), SCENARIO))
         return _JsonResponse(serializers.settings_json(self._control))
 
     async def _set_speed(self, request: Request) -> Response:
-        block = await _block(SpeedBlock, "speed", request)
-        self._driver.apply(lambda now: self._control.set_speed(block.speed, now=now))
+        self._server.speed = (await _block(SpeedBlock, "speed", request)).speed
         return _JsonResponse(serializers.settings_json(self._control))
 
     # ------------------------------------------------------------------ helpers
@@ -225,13 +221,24 @@ class _AdminApi:
 
 def _filtered(calls: Calls, request: Request) -> Calls:
     """Apply the filters of a query; an empty value selects calls without that property."""
-    wanted: dict[str, str | int | None] = {}
+    wanted: dict[str, JSON] = {}
     for name, value in request.query_params.items():
         if name == "since":
             calls = calls.since(_number(name, value))
         elif name != "token":
-            wanted[name] = _number(name, value) if name == "session" else value or None
+            wanted[name] = _filter(name, value)
     return calls(**cast(CallFilters, wanted))
+
+
+def _filter(name: str, text: str) -> JSON:
+    if name == "session":
+        return _number(name, text)
+    if name != "body":
+        return text or None
+    try:
+        return decode(text)
+    except NotJSON as error:
+        raise OptionInvalid(name, f"it is not JSON: {error}", "a JSON value") from None
 
 
 def _number(name: str, text: str) -> int:

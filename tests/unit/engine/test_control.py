@@ -158,7 +158,7 @@ def test_an_unknown_filter_lists_the_valid_names(conversation: Talk) -> None:
     with pytest.raises(OptionInvalid) as caught:
         calls(operatoin="x")  # type: ignore[call-arg]  # the unknown filter is the subject of the test
     assert str(caught.value) == (
-        "operatoin: calls can't be filtered by it; expected one of operation, owner_type, owner, method, path, "
+        "operatoin: calls can't be filtered by it; expected one of operation, owner_type, owner, method, path, body, "
         "exchange, session, user, role, outcome (did you mean 'operation'?)"
     )
 

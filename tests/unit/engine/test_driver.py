@@ -13,7 +13,7 @@ import uvloop
 
 from cometreel.engine.driver import Driver
 from cometreel.errors import BugError
-from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
+from cometreel.wire import Accept, Begin, Chunk, Drop, Effect, End, Forward, Frame, Log, Reply, Request
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ class ScriptedEngine:
         self.seen: list[str] = []
         self.held: set[int] = set()
         self.wakes: list[float] = []
+        self.ends_at_once = False
+        self.after_delivery: list[Effect] = []
 
     def receive(self, request: Request, now: float) -> list[Effect]:
         match request.path:
@@ -57,12 +59,17 @@ class ScriptedEngine:
                 return [Forward(request.id)]
             case "/drop":
                 return [Drop(request.id)]
+            case "/parts":
+                return [Begin(request.id, 200), Chunk(request.id, b"a"), *self.due_parts(request.id)]
             case "/chat":
                 return [Accept(request.id), Frame(request.id, "welcome")]
             case "/release":  # a reply, and one for every held request
                 return [*(Reply(other, 204) for other in sorted(self.held)), Reply(request.id, 200)]
         self.held.add(request.id)
         return []
+
+    def due_parts(self, request_id: int) -> list[Effect]:
+        return [End(request_id)] if self.ends_at_once else []
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         self.seen.append(f"frame {request_id} {text}")
@@ -82,7 +89,8 @@ class ScriptedEngine:
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         self.seen.append(f"delivered {request_id}")
-        return []
+        effects, self.after_delivery = self.after_delivery, []
+        return effects
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
         self.seen.append(f"gone {request_id}")
@@ -334,3 +342,157 @@ def test_an_action_that_is_already_due_is_performed_on_uvloop_too() -> None:
         assert (await waiting).status == 204  # type: ignore[union-attr]  # it is the reply above
 
     uvloop.run(run())
+
+
+# ------------------------------------------------------------------ callbacks and replies in parts
+def test_a_callback_gets_the_reply_to_a_held_request() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        replies: list[Effect] = []
+        assert driver.begin(ask(driver, "/poll")) is None
+        driver.hold_for(1, replies.append)
+        driver.apply(lambda _now: [Reply(1, 200)])
+        driver.apply(lambda _now: [Reply(1, 200)])
+        assert replies == [Reply(1, 200)]
+
+    run_in_virtual_time(run())
+
+
+def test_effects_caused_by_a_callback_follow_those_that_are_being_performed() -> None:
+    """The engine's order is kept, as if the reply had been confirmed later."""
+
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        engine.after_delivery = [Reply(3, 200)]
+        replies: list[Effect] = []
+
+        def write(reply: Effect) -> None:
+            replies.append(reply)
+            assert isinstance(reply, Reply)
+            driver.written(reply.request_id)
+
+        for request_id in (1, 2, 3):
+            assert driver.begin(ask(driver, "/poll")) is None
+            driver.hold_for(request_id, write)
+        driver.apply(lambda _now: [Reply(1, 200), Reply(2, 200)])
+        assert replies == [Reply(1, 200), Reply(2, 200), Reply(3, 200)]
+        assert engine.seen == ["delivered 1", "delivered 2", "delivered 3"]
+
+    run_in_virtual_time(run())
+
+
+def test_a_callback_must_not_begin_a_request() -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
+        assert driver.begin(ask(driver, "/poll")) is None
+        driver.hold_for(1, lambda _reply: print(driver.begin(ask(driver, "/now"))))
+        with pytest.raises(BugError, match="a callback of the driver begins a request"):
+            driver.apply(lambda _now: [Reply(1, 200)])
+
+    run_in_virtual_time(run())
+
+
+def test_the_parts_of_an_immediate_reply_are_kept_until_they_are_asked_for() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        parts: list[Effect] = []
+        assert driver.begin(ask(driver, "/parts")) == Begin(1, 200)
+        driver.apply(lambda _now: [Chunk(1, b"b")])
+        driver.stream(1, parts.append)
+        assert parts == [Chunk(1, b"a"), Chunk(1, b"b")]
+        driver.apply(lambda _now: [Chunk(1, b"c"), End(1), Chunk(1, b"after the end")])
+        assert parts[2:] == [Chunk(1, b"c"), End(1)]
+
+    run_in_virtual_time(run())
+
+
+def test_a_reply_whose_parts_came_together_ends() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        engine.ends_at_once = True
+        driver = Driver(engine)
+        parts: list[Effect] = []
+        assert driver.begin(ask(driver, "/parts")) == Begin(1, 200)
+        driver.stream(1, parts.append)
+        driver.close()
+        assert parts == [Chunk(1, b"a"), End(1)]
+
+    run_in_virtual_time(run())
+
+
+def test_a_part_caused_by_an_early_part_follows_the_early_ones() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        engine.after_delivery = [Chunk(1, b"c")]
+        parts: list[Effect] = []
+
+        def write(part: Effect) -> None:
+            parts.append(part)
+            driver.written(1)
+
+        assert driver.begin(ask(driver, "/parts")) == Begin(1, 200)
+        driver.apply(lambda _now: [Chunk(1, b"b")])
+        driver.stream(1, write)
+        assert parts == [Chunk(1, b"a"), Chunk(1, b"b"), Chunk(1, b"c")]
+
+    run_in_virtual_time(run())
+
+
+def test_a_held_request_can_be_answered_in_parts_and_dropped_when_the_driver_closes() -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
+        parts: list[Effect] = []
+        assert driver.begin(ask(driver, "/now")) == Reply(1, 200)
+        assert driver.begin(ask(driver, "/poll")) is None
+        driver.hold_for(2, lambda _begin: driver.stream(2, parts.append))
+        driver.apply(lambda _now: [Begin(2, 200), Chunk(2, b"a")])
+        driver.close()
+        assert parts == [Chunk(2, b"a"), Drop(2, 1001)]
+
+    run_in_virtual_time(run())
+
+
+def test_the_parts_of_a_client_that_is_gone_are_ignored() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        parts: list[Effect] = []
+        driver.begin(ask(driver, "/parts"))
+        driver.stream(1, parts.append)
+        driver.hung_up(1)
+        driver.apply(lambda _now: [Chunk(1, b"b"), End(1)])
+        assert (parts, engine.seen) == ([Chunk(1, b"a")], ["gone 1"])
+
+    run_in_virtual_time(run())
+
+
+@pytest.mark.parametrize(
+    "effect", [Reply(1, 200), Begin(1, 200), Frame(1, "x")], ids=lambda effect: type(effect).__name__
+)
+def test_a_reply_in_parts_is_continued_by_parts_only(effect: Effect) -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
+        driver.begin(ask(driver, "/parts"))
+        with pytest.raises(BugError, match="continued a reply in parts with"):
+            driver.apply(lambda _now: [effect])
+
+    run_in_virtual_time(run())
+
+
+def test_a_websocket_passes_its_actions_to_a_callback() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        actions: list[Effect] = []
+        driver.open_for(ask(driver, "/chat"), actions.append)
+        driver.frame(1, "hello")
+        driver.hung_up(1)
+        driver.apply(lambda _now: [Frame(1, "too late")])
+        assert actions == [Accept(1), Frame(1, "welcome"), Frame(1, "echo hello")]
+        assert engine.seen == ["frame 1 hello", "gone 1"]
+
+    run_in_virtual_time(run())

@@ -8,6 +8,8 @@ from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import Session
 from cometreel.engine.similar_groups import MOST
 from cometreel.scenario import CompiledScenario, loads
+from cometreel.scenario import builders as build
+from cometreel.scenario.runtime_changes import extended, without
 from cometreel.wire import Headers, Request
 
 JSON_TYPE = Headers([("Content-Type", "application/json")])
@@ -49,3 +51,22 @@ def test_few_exchanges_are_compared() -> None:
     prepared = PreparedScenario(scenario)
     assert len(prepared.similar_groups(request)) == MOST
     assert [group.number for group in PreparedScenario(many(50)).similar_groups(request)] == [*range(50)]
+
+
+def test_added_exchanges_are_found_and_removed_ones_are_not() -> None:
+    scenario = many(5000)
+    before = PreparedScenario(scenario)
+    added = extended(scenario, [build.exchange("new", build.post("/w", body={"op": "Stats", "owner": "P3987"}))])
+    removed = without(added, ["place 3987"])
+    later = PreparedScenario(removed, PreparedScenario(added, before))
+    request = removed.normalize_request(Request(1, "POST", "/w", "", JSON_TYPE, b'{"op": "Stats", "owner": "P3987"}'))
+    names = [group.exchanges[0].name for group in later.similar_groups(request)]
+    assert (names[0], "place 3987" in names, len(names)) == ("new", False, MOST)
+
+
+def test_the_most_similar_of_all_are_found_when_a_place_has_lost_its_exchanges() -> None:
+    scenario = many(3)
+    rest = without(scenario, ["users"])
+    request = rest.normalize_request(Request(1, "GET", "/api/v2/users"))
+    found = PreparedScenario(rest, PreparedScenario(scenario)).similar_groups(request)
+    assert [group.exchanges[0].name for group in found] == ["place 0", "place 1", "place 2"]

@@ -64,8 +64,9 @@ def test_a_worker_that_leaves_returns_its_shares_at_once_and_its_agents_when_it_
     report_to(leases, two, 2, START)
     assert (take_all(one), take_all(two)) == ([0, 1], [2, 3])
     assert report_to(leases, one, 2, START + 1, served_until=1.5, leaving=True) == []
+    assert (one.shares, one.are_returned) == ({}, False)
     report_to(leases, one, 2, START + 1.1, served_until=1.5, leaving=True)
-    assert one.shares == {}
+    assert one.are_returned
     report_to(leases, two, 4, START + 1.2)
     assert two.shares == dict.fromkeys(range(SHARES), 1.5)
     assert leases.counts() == {"one": (2, 0), "two": (2, SHARES)}

@@ -37,6 +37,22 @@ def test_a_session_id_in_the_path_identifies_the_session(wire: Any) -> None:
     assert loads(dump(distilled.file)).session.bind
 
 
+@pytest.mark.parametrize("url", ["http://gws.corp:8080/callback#access_token={}&state=a", "/app?a=1#access_token={}"])
+def test_a_token_in_the_fragment_of_a_redirect_identifies_the_session(url: str, wire: Any) -> None:
+    for number in (1, 2):
+        location = [("Location", url.format(f"{LATER}{number}"))]
+        wire.call(number, "POST", "/sign-in", {"app": number}, b"", status=302, reply_headers=location)
+    for number in (1, 2):
+        headers = [("X-Token", f"{LATER}{number}")]
+        wire.call(number + 2, "GET", "/orders", None, {"orders": number}, headers=headers)
+    distilled = wire.distil()
+    (rule,) = rules(distilled)
+    assert (rule["from"], rule["in"]) == ("$response.header.Location?access_token", ["$request.header.X-Token"])
+    assert distilled.summary.sessions == 2
+    assert LATER not in wire.text()
+    assert loads(dump(distilled.file)).session.bind
+
+
 def test_a_rule_has_no_name_that_templates_use(wire: Any) -> None:
     location = [("Location", f"/app?session={LATER}1")]
     wire.call(1, "POST", "/sign-in", {}, b"", status=302, reply_headers=location)

@@ -12,18 +12,18 @@ from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON, decode
 from cometreel.recording import write_scenario
 from cometreel.recording.extending import extend_scenario
-from cometreel.scenario import Scenario, load, parse
+from cometreel.scenario import ScenarioBlock, load, parse
 
 LONG: JSON = {"rows": [{"id": number, "rate": 1.5} for number in range(300)]}
 OTHER: JSON = {"rows": ["x" * 5000]}
 LITERAL = decode('{"rate": 1.50, "rows": "' + "x" * 5000 + '"}')
 
 
-def scenario(*data: JSON, **reply: JSON) -> Scenario:
+def scenario(*data: JSON, **reply: JSON) -> ScenarioBlock:
     """A scenario with one exchange, this reply, and a notification for each of `data`."""
     events: list[JSON] = [{"channel": "/v2/me/Initialization", "data": each} for each in data]
     exchange: JSON = {"name": "get Users", "request": {"method": "GET", "path": "/u"}, "reply": reply, "events": events}
-    return Scenario.model_validate({"exchanges": [exchange]})
+    return ScenarioBlock.model_validate({"exchanges": [exchange]})
 
 
 def files(folder: Path) -> dict[str, int]:

@@ -9,13 +9,13 @@ import pytest
 
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Scenario, dump, loads
+from cometreel.scenario import ScenarioBlock, dump, loads
 from cometreel.wire import Headers, Request
 
 FORM = "application/x-www-form-urlencoded"
 
 
-def recorded(wire: Any, kind: str, *bodies: bytes) -> tuple[Scenario, list[str]]:
+def recorded(wire: Any, kind: str, *bodies: bytes) -> tuple[ScenarioBlock, list[str]]:
     """Record a POST of each body, whose answer is its number; return the scenario and what was left out."""
     for number, body in enumerate(bodies):
         wire.call(number + 1, "POST", "/do", body, {"n": number}, headers=[("content-type", kind)])
@@ -23,7 +23,7 @@ def recorded(wire: Any, kind: str, *bodies: bytes) -> tuple[Scenario, list[str]]
     return distilled.file, distilled.summary.left_out
 
 
-def answers(file: Scenario, *bodies: bytes) -> list[JSON]:
+def answers(file: ScenarioBlock, *bodies: bytes) -> list[JSON]:
     """Return the answers of a replay to requests with these bodies, each in a new replay."""
     found: list[JSON] = []
     for body in bodies:

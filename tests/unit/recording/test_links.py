@@ -9,7 +9,7 @@ import pytest
 
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Scenario, dump, loads
+from cometreel.scenario import ScenarioBlock, dump, loads
 from cometreel.wire import Reply, Request
 
 SERVER = "http://gws.corp:8080"
@@ -18,7 +18,7 @@ SERVER = "http://gws.corp:8080"
 REPLAY = "https://replay.test:9443"
 
 
-def replayed(file: Scenario, path: str, method: str = "GET") -> Reply:
+def replayed(file: ScenarioBlock, path: str, method: str = "GET") -> Reply:
     """Return the reply of a replay that the client calls `REPLAY`."""
     backend = Backend(loads(dump(file)), ReplaySettings())
     (reply,) = [*backend.receive(Request(1, method, path, base=REPLAY), 0.0), *backend.advance(1.0)]

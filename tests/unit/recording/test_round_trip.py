@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Scenario, dump, loads
+from cometreel.scenario import ScenarioBlock, dump, loads
 from cometreel.wire import Headers, Reply, Request
 
 OWNERS = ["Place1", "Place2", "Place3"]
@@ -89,7 +89,7 @@ class Player:
                 self.at(now, "POST", COMETD, [{"channel": "/meta/connect", "id": "2"}])
 
 
-def plain(file: Scenario) -> str:
+def plain(file: ScenarioBlock) -> str:
     """Return a scenario without the values that may differ between recordings."""
     return dump(file.model_copy(update={"title": "", "source": None, "roles": None, "bayeux": None}))
 

@@ -9,9 +9,9 @@ import pytest
 from cometreel.errors import FileInvalid
 from cometreel.recording import write_scenario
 from cometreel.recording.scenario_files import WrittenScenario
-from cometreel.scenario import Scenario, schema_text
+from cometreel.scenario import ScenarioBlock, schema_text
 
-ONE, OTHER = Scenario(title="One"), Scenario(title="Other")
+ONE, OTHER = ScenarioBlock(title="One"), ScenarioBlock(title="Other")
 
 
 def test_the_schema_that_the_first_line_names_is_written_next_to_it(tmp_path: Path):

@@ -19,7 +19,7 @@ from cometreel.scenario import (
     ReplyBlock,
     RequestBlock,
     RoleBlock,
-    Scenario,
+    ScenarioBlock,
     TimelineBlock,
     can_be_written,
     dump,
@@ -53,7 +53,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
 
 
 @st.composite
-def files(draw: st.DrawFn) -> Scenario:
+def files(draw: st.DrawFn) -> ScenarioBlock:
     unique = st.lists(names, unique=True, max_size=3)
     reserved = {"connect", "handshake", "subscribe", "unsubscribe", "disconnect"}
     exchanges = [
@@ -65,11 +65,11 @@ def files(draw: st.DrawFn) -> Scenario:
     fault = FaultBlock(meta="/meta/connect", error=draw(text), nth=2)
     roles = {name: RoleBlock(user=draw(text)) for name in draw(unique)}
     title = draw(text)
-    return Scenario(title=title, roles=roles, exchanges=exchanges, timeline=[entry], faults=[fault])
+    return ScenarioBlock(title=title, roles=roles, exchanges=exchanges, timeline=[entry], faults=[fault])
 
 
 @given(files())
-def test_dump_load_dump_is_the_same_text(file: Scenario) -> None:
+def test_dump_load_dump_is_the_same_text(file: ScenarioBlock) -> None:
     once = dump(file)
     source = read_source(once, "f")
     assert source.problems == []
@@ -85,7 +85,7 @@ def test_dump_load_dump_is_the_same_text(file: Scenario) -> None:
 def test_a_literal_body_is_read_back_unchanged(value: JSON) -> None:
     """`literal` doubles the `$` of keys that would be markers, at every depth."""
     request = RequestBlock(method="POST", path="/x", body=literal(value))
-    scenario = loads(dump(Scenario(exchanges=[ExchangeBlock(name="a", request=request)])))
+    scenario = loads(dump(ScenarioBlock(exchanges=[ExchangeBlock(name="a", request=request)])))
     normalized = normalize_request(Request(1, "POST", "/x", body=encode(value)))
     assert scenario.exchanges[0].match(normalized, {}) == Match({}, {}, {})
 
@@ -108,7 +108,9 @@ def test_the_deepest_allowed_value_is_read_back() -> None:
     assert can_be_written(deep(90))
     loads(
         dump(
-            Scenario(exchanges=[ExchangeBlock(name="a", request=RequestBlock(method="POST", path="/", body=deep(90)))])
+            ScenarioBlock(
+                exchanges=[ExchangeBlock(name="a", request=RequestBlock(method="POST", path="/", body=deep(90)))]
+            )
         )
     )
 
@@ -116,7 +118,7 @@ def test_the_deepest_allowed_value_is_read_back() -> None:
 def test_null_is_written_only_if_it_is_a_value() -> None:
     """A null body is different from no body."""
     request = RequestBlock(method="POST", path="/x", headers=None, body=None)
-    file = Scenario(exchanges=[ExchangeBlock(name="a", as_=None, request=request)])
+    file = ScenarioBlock(exchanges=[ExchangeBlock(name="a", as_=None, request=request)])
     assert dump(file).split("\n")[3:] == [
         "exchanges:",
         "  - name: a",

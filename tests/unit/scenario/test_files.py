@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.errors import FileInvalid
-from cometreel.scenario import ExchangeBlock, RequestBlock, Scenario, dump, load, parse
+from cometreel.scenario import ExchangeBlock, RequestBlock, ScenarioBlock, dump, load, parse
 
 ROOT = Path(__file__).parents[3]
 
@@ -98,7 +98,7 @@ def test_a_shipped_scenario_loads_and_can_be_written_again(path: Path) -> None:
 
 def test_dump_separates_exchanges_with_empty_lines() -> None:
     request = RequestBlock(method="POST", path="/api/v2/workbins", body={"operationName": "RequestAgentStats"})
-    file = Scenario(title="t", exchanges=[ExchangeBlock(name=name, request=request) for name in ("own", "again")])
+    file = ScenarioBlock(title="t", exchanges=[ExchangeBlock(name=name, request=request) for name in ("own", "again")])
     assert (
         dump(file, "s.json")
         == """\

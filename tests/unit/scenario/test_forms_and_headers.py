@@ -18,7 +18,7 @@ from cometreel.scenario import (
     Mismatch,
     RenderContext,
     ReplySpec,
-    Scenario,
+    ScenarioBlock,
     dump,
     load,
     loads,
@@ -218,6 +218,6 @@ def test_exchanges_added_to_a_file_keep_their_own_header_fields() -> None:
     assert fields(loads(dump(file)))["y"] == [("c", "3"), ("a", "1")]
 
 
-def written(text: str) -> Scenario:
+def written(text: str) -> ScenarioBlock:
     """Return a file as written."""
     return read_source(text, "f").file()

@@ -115,6 +115,16 @@ PATTERNS = st.recursive(
 FLAGS = st.sampled_from(["", "(?i)", "(?m)", "(?s)", "(?a)", "(?im)"])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("(?:(?:a)*?)+", "a"), ("(?:(?:.)??)*", "1ß"), ("(?:a|(?:.)*?)*", "1"), ("(?:(?:a)*?b?)*", "ab")],
+)
+def test_an_empty_repetition_ends_the_loop(pattern: str, text: str) -> None:
+    expected = re.search(f"(?P<found>{pattern})", text)
+    assert expected is not None
+    assert RegularExpression(f"(?P<found>{pattern})").search_linear(text) == expected.groupdict()
+
+
 @given(PATTERNS, FLAGS, st.text("abAB1 \nßé", max_size=8))
 def test_both_engines_find_the_same(pattern: str, flags: str, text: str) -> None:
     expected = re.search(f"{flags}(?P<found>{pattern})", text)

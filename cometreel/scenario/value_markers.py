@@ -58,7 +58,7 @@ def is_plain(value: JSON) -> bool:
             for key, member in item.items():
                 if key[:1] == "$":
                     return False
-                if isinstance(member, dict | list):
+                if type(member) is not str and isinstance(member, dict | list):  # most are texts
                     waiting.append(member)
         elif isinstance(item, list):
             waiting.extend(item)

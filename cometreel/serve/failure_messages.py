@@ -1,4 +1,4 @@
-"""Failure messages of tests: unmatched requests, responses that could not be rendered, and unplayed exchanges.
+"""Failure messages of tests and strict replays: unmatched requests, failed responses, unplayed exchanges.
 
 Secrets of requests are masked.
 """
@@ -19,31 +19,25 @@ __all__ = ["failed_message", "undelivered_message", "unmatched_message", "unplay
 MAX_CALLS, MAX_LENGTH = 10, 1000  # calls in a message, characters of a body
 
 
-def unmatched_message(calls: Calls, shown_from: Path) -> str:
+def unmatched_message(calls: Calls, shown_from: Path, sender: str = "A client") -> str:
     """Return the unmatched requests with their near misses; paths are relative to a folder."""
     requests = f"{len(calls)} requests" if len(calls) > 1 else "a request"
-    lines = [f"The test sent {requests} that its scenario does not answer."]
+    lines = [f"{sender} sent {requests} that the scenario does not answer."]
     for call in calls[:MAX_CALLS]:
         lines += ["", *_unmatched(call, shown_from)]
     if len(calls) > MAX_CALLS:
         lines += ["", f"and {len(calls) - MAX_CALLS} more"]
-    lines += [
-        "",
-        "To allow this in the test: reel.allow_unmatched()",
-        "To record the missing exchanges: pytest --reel-record=URL --reel-record-mode=new",
-    ]
     return "\n".join(lines)
 
 
-def failed_message(calls: Calls) -> str:
+def failed_message(calls: Calls, sender: str = "A client") -> str:
     """Return the requests whose response could not be rendered, with the reasons."""
     requests = f"{len(calls)} requests" if len(calls) > 1 else "a request"
-    lines = [f"The test sent {requests} whose response could not be rendered."]
+    lines = [f"{sender} sent {requests} whose response could not be rendered."]
     for call in calls[:MAX_CALLS]:
         lines += ["", *_request(call), f"  {masked_text(call.failure)}"]
     if len(calls) > MAX_CALLS:
         lines += ["", f"and {len(calls) - MAX_CALLS} more"]
-    lines += ["", "To allow this in the test: reel.allow_failed()"]
     return "\n".join(lines)
 
 
