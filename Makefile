@@ -14,7 +14,7 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo load sample nox test lint bench counts docs clean
+.PHONY: help setup demo load sample nox test compiled lint bench counts docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -35,6 +35,9 @@ test: setup ## run all tests in parallel and print the slowest; ARGS='tests/unit
 
 nox: setup ## run the tests on every supported Python and mitmproxy; ARGS="-s base" tests a light installation
 	$(BIN)/nox $(ARGS)
+
+compiled: $(PYTHON_READY) ## compile the engine into build/ and run its tests; nothing is installed
+	$(BIN)/python -m tests.compiled $(ARGS)
 
 lint: $(PYTHON_READY) ## check style, types and the direction of imports
 	$(BIN)/ruff check .

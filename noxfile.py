@@ -1,6 +1,7 @@
-"""Tests and types on every supported Python and mitmproxy, and an installation without extras.
+"""Tests and types on every supported Python and mitmproxy, an installation without extras, and the compiled engine.
 
-`nox` runs all tests, `nox -s tests-3.13` those of one Python, `nox -s base` those of a light installation.
+`nox` runs all tests, `nox -s tests-3.13` those of one Python, `nox -s base` those of a light installation, and
+`nox -s compiled` those of the compiled engine.
 """
 
 from __future__ import annotations
@@ -39,6 +40,16 @@ def types(session: nox.Session) -> None:
     """Run the type checker with the libraries of that Python."""
     session.install("--editable", ".[dev]", MITMPROXY[str(session.python)])
     session.run("mypy", "--python-version", str(session.python))
+
+
+@nox.session(python=list(MITMPROXY))
+def compiled(session: nox.Session) -> None:
+    """Install a wheel with the compiled engine into a temporary folder, and run the tests of its packages there."""
+    folder = f"{session.create_tmp()}/compiled"
+    session.install("--editable", ".[dev]", MITMPROXY[str(session.python)])
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--upgrade", "--target", folder)
+    session.run("python", "-m", "pip", "install", *options, ".", env={"COMETREEL_COMPILE": "1"})
+    session.run("python", "-m", "tests.compiled", *session.posargs, env={"COMETREEL_COMPILED": folder})
 
 
 PRINT_SIZE = """

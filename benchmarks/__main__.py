@@ -13,6 +13,7 @@ from typing import Final
 from benchmarks import (
     conservation,
     engine,
+    engine_profile,
     fixtures,
     loading,
     recording,
@@ -31,6 +32,7 @@ BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
         "engine": lambda _folder: engine.bench(),
         "startup": lambda _folder: startup.bench(),
         "trace": lambda _folder: trace_post.bench(),
+        "profile": lambda _folder: engine_profile.bench(),
         "request": lambda _folder: request_time.bench(),
         "fixtures": fixtures.bench,
         "recording": recording.bench,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import cProfile
+import gc
 import json
 import time
+import tracemalloc
+from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import count
 
 from benchmarks.figures import heading, row
 from cometreel.engine import Backend, ReplaySettings
+from cometreel.http_fields import RawFields, cached_headers, field_text
+from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import loads
+from cometreel.serve.app_factory import GC_THRESHOLDS
 from cometreel.wire import Headers, Reply, Request
 
 PATH = "/api/v2/notifications"
@@ -45,61 +53,148 @@ def request_body(number: int) -> dict[str, str]:
     return {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": f"Place{number}"}
 
 
-class SimulatedAgent:
-    """One live session with its cookies, CometD client and held poll."""
+def collect_garbage_less_often() -> None:
+    """Set up the garbage collector as `cometreel serve` does."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
-    def __init__(self, backend: Backend, ids: count[int], now: float) -> None:
-        self.backend, self.ids, self.jar = backend, ids, dict[str, str]()
+
+class SimulatedAgent:
+    """One live session with its cookies, CometD client and held poll. Its requests are prepared, as a socket's are.
+
+    `headers` decodes header fields; by default equal ones once, as an HTTP server does.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        ids: count[int],
+        now: float,
+        headers: Callable[[RawFields], Headers] = cached_headers,
+    ) -> None:
+        self._headers = headers
+        self.backend, self.ids, self._jar = backend, ids, dict[str, str]()
+        self._fields: RawFields = ((b"content-type", b"application/json"),)
         reply = self.post(PATH, [{"channel": "/meta/handshake", "supportedConnectionTypes": ["long-polling"]}], now)
         assert reply
-        self.client = json.loads(reply.body)[0]["clientId"]
+        client = json.loads(reply.body)[0]["clientId"]
+        self._connect = encode({"channel": "/meta/connect", "connectionType": "long-polling", "clientId": client})
         self.poll(now)
         self.poll(now)
 
     def poll(self, now: float) -> Reply | None:
         """Send a poll; the first is answered immediately, later ones are held."""
-        body = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client}
-        return self.post(PATH, [body], now)
+        return self.send(PATH, self._connect, now)
 
-    def post(self, path: str, body: object, now: float) -> Reply | None:
+    def post(self, path: str, body: JSON, now: float) -> Reply | None:
         """Send a POST and return its reply, or None while it is held."""
-        fields = [("Content-Type", "application/json")]
-        if self.jar:
-            fields.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.jar.items())))
-        request = Request(next(self.ids), "POST", path, headers=Headers(fields), body=json.dumps(body).encode())
+        return self.send(path, encode(body), now)
+
+    def send(self, path: str, body: bytes, now: float) -> Reply | None:
+        """Send a POST with an encoded body; an HTTP server decodes equal header fields once."""
+        request = Request(next(self.ids), "POST", path, headers=self._headers(self._fields), body=body)
         for effect in self.backend.receive(request, now):
             if isinstance(effect, Reply) and effect.request_id == request.id:
                 for field in effect.headers.get_all("set-cookie"):
                     name, _, value = field.partition(";")[0].partition("=")
-                    self.jar[name] = value
-                self.backend.delivered(request.id, now)
+                    self._keep(name, value)
+                if self.backend.awaits_confirmation(request.id):
+                    self.backend.delivered(request.id, now)
                 return effect
         return None
 
+    def _keep(self, name: str, value: str) -> None:
+        self._jar[name] = value
+        cookies = "; ".join(f"{name}={value}" for name, value in self._jar.items())
+        self._fields = ((b"content-type", b"application/json"), (b"cookie", cookies.encode()))
 
-def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, different: int = 10) -> float:
-    """Return how many exchanges per second run: POST, acknowledgement, notification on the held poll, next poll.
+
+class EngineRun:
+    """Live sessions of one backend that play exchanges in turn: POST, acknowledgement, notification, next poll.
 
     `different` places are requested, spread over the whole scenario.
     """
-    backend, ids, now = Backend(loads(scenario(exchanges)), ReplaySettings(seed="bench")), count(1), 0.0
-    agents = [SimulatedAgent(backend, ids, now) for _ in range(sessions)]
-    begin = time.perf_counter()
-    for turn in range(rounds):
-        agent = agents[turn % sessions]
-        assert agent.post("/api/v2/workbins", request_body(turn % different * exchanges // different), now)
-        now += 0.02
-        answered = [effect for effect in backend.advance(now) if isinstance(effect, Reply)]
-        assert len(answered) == 1, "the notification did not release the poll"
+
+    def __init__(self, exchanges: int, sessions: int, *, different: int = 10) -> None:
+        self.backend, self._ids, self._now = (
+            Backend(loads(scenario(exchanges)), ReplaySettings(seed="bench")),
+            count(1),
+            0.0,
+        )
+        self._agents = [SimulatedAgent(self.backend, self._ids, self._now) for _ in range(sessions)]
+        self._bodies = [encode({**request_body(place * exchanges // different)}) for place in range(different)]
+        self._turn = 0
+
+    def play(self, rounds: int) -> None:
+        """Play complete exchanges, each by the next session."""
+        for _ in range(rounds):
+            self.post()
+            self.advance()
+
+    def post(self) -> None:
+        """Let the next session send its POST; its acknowledgement comes at once."""
+        self._turn += 1
+        agent = self._agents[self._turn % len(self._agents)]
+        assert agent.send("/api/v2/workbins", self._bodies[self._turn % len(self._bodies)], self._now)
+
+    def advance(self, expected: int = 1) -> None:
+        """Deliver the notifications of the latest POSTs, and let each receiver poll again."""
+        self._now += 0.02
+        answered = [effect for effect in self.backend.advance(self._now) if isinstance(effect, Reply)]
+        assert len(answered) == expected, "the notification did not release the poll"
         assert b"WorkbinStatsMessage" in answered[0].body
-        backend.delivered(answered[0].request_id, now)
-        agent.poll(now)
-    return rounds / (time.perf_counter() - begin)
+        for place, reply in enumerate(answered, start=self._turn - expected + 1):
+            self.backend.delivered(reply.request_id, self._now)
+            self._agents[place % len(self._agents)].poll(self._now)
+
+    def post_seconds(self, rounds: int, profile: cProfile.Profile | None = None) -> float:
+        """Return the processor time of one POST alone; each session has at most one notification to come."""
+        seconds, group = 0.0, len(self._agents)
+        for _ in range(0, rounds, group):
+            with profile or nullcontext():
+                begin = time.process_time()
+                for _ in range(group):
+                    self.post()
+                seconds += time.process_time() - begin
+            self.advance(group)
+        return seconds / (-(-rounds // group) * group)
+
+    def exchange_seconds(self, rounds: int, profile: cProfile.Profile | None = None) -> float:
+        """Return the processor time of one complete exchange."""
+        with profile or nullcontext():
+            begin = time.process_time()
+            self.play(rounds)
+            return (time.process_time() - begin) / rounds
+
+
+def bytes_per_session(sessions: int = 5000) -> float:
+    """Return the memory of an idle session with its held poll, without the bounded cache of header fields."""
+    backend, ids = Backend(loads(scenario(10)), ReplaySettings(seed="bench")), count(1)
+    SimulatedAgent(backend, ids, 0.0)
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(sessions):
+        SimulatedAgent(backend, ids, 0.0, _new_headers)
+    gc.collect()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return used / sessions
+
+
+def _new_headers(fields: RawFields) -> Headers:
+    return Headers((field_text(name), field_text(value)) for name, value in fields)
+
+
+def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, different: int = 10) -> float:
+    """Return how many complete exchanges the engine plays per second of processor time."""
+    return 1 / EngineRun(exchanges, sessions, different=different).exchange_seconds(rounds)
 
 
 def bench() -> None:
     """Print exchanges per second of the engine, and the growth ratios."""
     heading("Engine in memory: POST, acknowledgement, notification, next poll; exchanges/s")
+    collect_garbage_less_often()
     small, large, fresh, crowd = [], [], [], []
     for _ in range(5):
         small.append(exchanges_per_second(10, 10, 1000))

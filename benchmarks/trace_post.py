@@ -27,7 +27,8 @@ from cometreel.serve.http_server import listen
 PACKAGE: Final = Path(__file__).parents[1] / "cometreel"
 POSTS: Final = "/api/v2/workbins"
 WARM_UP: Final = 20  # POSTs before the one that is traced
-COMPREHENSIONS: Final = ("<listcomp>", "<dictcomp>", "<setcomp>")  # no function from Python 3.12 on
+NOT_COUNTED: Final = ("<listcomp>", "<dictcomp>", "<setcomp>", "__init__")
+"""Comprehensions, which are no functions from Python 3.12 on, and constructors, most of which `dataclass` writes."""
 SCENARIO: Final = """\
 cometreel: 1
 correlation: gws-v2
@@ -143,7 +144,7 @@ async def _traced(post: Coroutine[None, None, bytes]) -> Trace:
         await asyncio.sleep(0)
     finally:
         sys.setprofile(before)
-    codes = [frame.f_code for frame in entered if frame.f_code.co_name not in COMPREHENSIONS]
+    codes = [frame.f_code for frame in entered if frame.f_code.co_name not in NOT_COUNTED]
     return Trace(tuple((str(Path(code.co_filename).relative_to(PACKAGE)), code.co_qualname) for code in codes))
 
 

@@ -9,9 +9,9 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Headers, Request
 
@@ -47,7 +47,7 @@ def first_known(find: Mapping[IdentityKind, Callable[[], _S | None]]) -> _S | No
     return None
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class RequestCredentials:
     """The credentials of a request: a user name, or a token. Both are None if they identify nobody.
 

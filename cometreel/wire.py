@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, KeysView, Mapping
+from dataclasses import dataclass
 from encodings.aliases import aliases
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal, TypeAlias
-
-from cometreel.immutable import immutable
 
 __all__ = [
     "Accept",
@@ -124,7 +123,7 @@ class Headers:
         return f"Headers({[name for name, _ in self._fields]})"  # values may be secrets
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Request:
     """One HTTP request, or the upgrade that opens a WebSocket.
 
@@ -145,7 +144,7 @@ class Request:
     address: str = ""
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Reply:
     """Send this HTTP reply. It refuses a WebSocket upgrade."""
 
@@ -153,6 +152,15 @@ class Reply:
     status: int
     headers: Headers = Headers()
     body: bytes = b""
+
+    def __init__(
+        self,
+        request_id: int,
+        status: int,
+        headers: Headers = Headers(),
+        body: bytes = b"",
+    ) -> None:
+        self.request_id, self.status, self.headers, self.body = request_id, status, headers, body
 
     @property
     def reason(self) -> str:
@@ -163,7 +171,7 @@ class Reply:
             return ""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Begin:
     """Start an HTTP reply whose body is sent in parts: any number of `Chunk` follow, then `End` or `Drop`."""
 
@@ -172,7 +180,7 @@ class Begin:
     headers: Headers = Headers()
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Chunk:
     """Send a part of the body of a reply that has begun; `delivered` or `gone` follows for each, in order."""
 
@@ -180,14 +188,14 @@ class Chunk:
     data: bytes
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class End:
     """End a reply that was sent in parts. Nothing follows, except `delivered` for its last parts."""
 
     request_id: int
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Accept:
     """Complete the WebSocket upgrade, with these extra header fields."""
 
@@ -195,7 +203,7 @@ class Accept:
     headers: Headers = Headers()
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Frame:
     """Send one text frame on an accepted WebSocket; `delivered` or `gone` follows for each, in order."""
 
@@ -203,7 +211,7 @@ class Frame:
     text: str
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Drop:
     """Close the connection of this request without a reply, or a WebSocket with this close code."""
 
@@ -211,14 +219,14 @@ class Drop:
     code: int = 1000
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Forward:
     """Forward this unmatched request to the real server, with the client's credentials."""
 
     request_id: int
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Log:
     """Write this to the log. The text contains no secrets."""
 

@@ -5,11 +5,11 @@ A server asks its application before it processes a message, and informs it abou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Literal, Protocol, TypeAlias
 
 from cometreel.bayeux.outbox import EncodedMessage
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Request
 
@@ -28,7 +28,7 @@ NO_DATA: Final = _NoData.TOKEN
 """No data, which differs from `null`."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class PolicyResult:
     """The application's decision about one message, before the server processes it.
 
@@ -47,7 +47,7 @@ class PolicyResult:
     status: int | None = None
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class PublishResult:
     """The result of a published message: its acknowledgement, and whether the application handled it.
 

@@ -15,37 +15,42 @@ class Browsers:
     __slots__ = ("_held", "_sessions")
 
     def __init__(self) -> None:
-        self._sessions: dict[str, dict[str, None]] = {}
-        self._held: dict[tuple[str, str], int] = {}
+        self._sessions: dict[str, tuple[str, ...]] = {}
+        self._held: dict[str, dict[str, int]] = {}  # by transport, then by browser
 
     def join(self, browser: str, client_id: str) -> None:
         """Add a session to a browser."""
-        self._sessions.setdefault(browser, {})[client_id] = None
+        self._sessions[browser] = (*self._sessions.get(browser, ()), client_id)
 
     def leave(self, browser: str, client_id: str) -> None:
         """Remove a session."""
-        mine = self._sessions.get(browser, {})
-        mine.pop(client_id, None)
-        if not mine:
+        others = tuple([each for each in self._sessions.get(browser, ()) if each != client_id])
+        if others:
+            self._sessions[browser] = others
+        else:
             self._sessions.pop(browser, None)
 
     def sessions(self, browser: str) -> tuple[str, ...]:
         """Return the sessions of a browser, oldest first."""
-        return tuple(self._sessions.get(browser, ()))
+        return self._sessions.get(browser, ())
 
     def hold(self, browser: str, transport: str, limit: int) -> bool:
         """Count one more held poll of a browser; return False, and don't count it, above the limit.
 
         A negative limit means no limit. Each transport is counted separately, as in CometD.
         """
-        held = self._held.get((browser, transport), 0)
+        counts = self._held.setdefault(transport, {})
+        held = counts.get(browser, 0)
         if 0 <= limit <= held:
             return False
-        self._held[browser, transport] = held + 1
+        counts[browser] = held + 1
         return True
 
     def release(self, browser: str, transport: str) -> None:
         """Count one held poll less."""
-        held = self._held.pop((browser, transport), 0)
+        counts = self._held.get(transport, {})
+        held = counts.pop(browser, 0)
         if held > 1:
-            self._held[browser, transport] = held - 1
+            counts[browser] = held - 1
+        elif not counts:
+            self._held.pop(transport, None)

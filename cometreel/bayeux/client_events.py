@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from cometreel.bayeux.messages import Message
-from cometreel.immutable import immutable
 
 __all__ = [
     "ClientEvent",
@@ -37,14 +37,14 @@ class Send(NamedTuple):  # a named tuple, as `Received`: created per message, an
     patience: float
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Established:
     """A handshake succeeded; the session has this id."""
 
     client_id: str
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Connected:
     """A `/meta/connect` succeeded, for the first time or for the first time after a broken connection."""
 
@@ -55,21 +55,21 @@ class Received(NamedTuple):
     message: Message
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Subscribed:
     """A subscription was confirmed."""
 
     channel: str
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Unsubscribed:
     """The end of a subscription was confirmed."""
 
     channel: str
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Published:
     """A publish was acknowledged; `reply` is the acknowledgement."""
 
@@ -77,7 +77,7 @@ class Published:
     reply: Message
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Failed:
     """A message was refused with this error; the error is empty if there was no reply."""
 
@@ -85,14 +85,14 @@ class Failed:
     error: str
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class ConnectionBroken:
     """The connection broke; the client tries again after this many seconds."""
 
     retry_in: float
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class SessionUnknown:
     """The server no longer knows the session; the client sends a handshake after this many seconds."""
 
@@ -100,7 +100,7 @@ class SessionUnknown:
     retry_in: float
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Closed:
     """The session ended and is not renewed. The error is empty if the client ended it."""
 

@@ -75,8 +75,7 @@ class Delivery:
 
     def _overflow(self, session: BayeuxSession, now: float) -> None:
         """Report the messages that were dropped at the limit of the queue."""
-        dropped = session.outbox.dropped[:]
-        session.outbox.dropped.clear()
+        dropped, session.outbox.dropped = session.outbox.dropped, ()
         self._drop(session, dropped, "queue full", now)
         if not session.overflowed:
             session.overflowed = True

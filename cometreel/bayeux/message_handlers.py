@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final
 
 from cometreel.bayeux.application import NO_DATA, PublishResult
@@ -27,6 +27,7 @@ __all__ = [
     "MessageHandlers",
     "add_advice",
     "encoded_message",
+    "own_members",
 ]
 
 HANDSHAKE: Final = "/meta/handshake"
@@ -189,10 +190,16 @@ class MessageHandlers:
             self._delivery.flush(session, now)
 
 
-def encoded_message(message: Message, origin: object = None) -> EncodedMessage:
-    """Encode a message for its receivers, without the sender's fields id and clientId."""
-    kept = {key: value for key, value in message.items() if key not in {"id", "clientId"}}
-    return EncodedMessage(str(message["channel"]), encode(kept), origin)
+def encoded_message(message: Message, origin: Hashable | None = None) -> EncodedMessage:
+    """Encode a message for its receivers."""
+    return EncodedMessage(str(message["channel"]), encode(own_members(message)), origin)
+
+
+def own_members(message: Message) -> Message:
+    """Return a message without the sender's fields id and clientId."""
+    if "id" not in message and "clientId" not in message:
+        return message
+    return {key: value for key, value in message.items() if key not in {"id", "clientId"}}
 
 
 def add_advice(session: BayeuxSession, reply: Message, transport: TransportName, settings: BayeuxSettings) -> None:

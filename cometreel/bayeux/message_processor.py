@@ -29,6 +29,8 @@ from cometreel.wire import Request
 
 __all__ = ["MessageProcessor"]
 
+_ALLOWED = PolicyResult()
+
 
 class MessageProcessor:
     """Processes the requests of one server."""
@@ -104,7 +106,7 @@ class MessageProcessor:
     def _policy_of(
         self, bayeux_request: BayeuxRequest, client_id: str | None, message: Message, now: float
     ) -> PolicyResult:
-        policy = self._registry.application.allow(message, client_id, bayeux_request.request, now) or PolicyResult()
+        policy = self._registry.application.allow(message, client_id, bayeux_request.request, now) or _ALLOWED
         if policy.drop:
             raise MessageRefused(None)
         if policy.status is not None:
@@ -160,9 +162,8 @@ class MessageProcessor:
         browser = self._registry.browser_of(bayeux_request.request)
         if browser is None and isinstance(reply_channel, HttpReplyChannel):
             browser = self._registry.new_id("browser")
-            reply_channel.headers.append(
-                ("Set-Cookie", f"{settings.cookie_name}={browser}; {settings.cookie_attributes}")
-            )
+            cookie = f"{settings.cookie_name}={browser}; {settings.cookie_attributes}"
+            reply_channel.headers = (*reply_channel.headers, ("Set-Cookie", cookie))
         offered = settings.ack if settings.handshake is None else as_object(settings.handshake.ext).get("ack") is True
         acked = offered and as_object(message.get("ext")).get("ack") is True
         session = self._registry.start(browser or "", reply_channel.transport, acked=acked)

@@ -5,15 +5,13 @@ An outbox keeps the order of its messages and drops the oldest ones above its li
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-
-from cometreel.immutable import immutable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 __all__ = ["AckedOutbox", "EncodedMessage", "Outbox"]
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class EncodedMessage:
     """A message in bytes, encoded once for all its receivers.
 
@@ -22,7 +20,15 @@ class EncodedMessage:
 
     channel: str
     body: bytes
-    origin: object = None
+    origin: Hashable | None = None
+
+    def __init__(
+        self,
+        channel: str,
+        body: bytes,
+        origin: Hashable | None = None,
+    ) -> None:
+        self.channel, self.body, self.origin = channel, body, origin
 
 
 class Outbox:
@@ -32,8 +38,8 @@ class Outbox:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._messages: deque[EncodedMessage] = deque()
-        self.dropped: list[EncodedMessage] = []
+        self._messages: list[EncodedMessage] = []  # an empty deque has 600 bytes
+        self.dropped: tuple[EncodedMessage, ...] = ()
         """The messages that were dropped at the limit, until the caller removes them."""
 
     def __len__(self) -> int:
@@ -51,7 +57,7 @@ class Outbox:
 
     def put_back(self, messages: Sequence[EncodedMessage]) -> bool:
         """Put messages that did not reach the client back at the front. Return False if some were dropped."""
-        self._messages.extendleft(reversed(messages))
+        self._messages[:0] = messages
         return self._trim()
 
     def take(self) -> tuple[EncodedMessage, ...]:
@@ -61,10 +67,12 @@ class Outbox:
         return taken
 
     def _trim(self) -> bool:
-        fits = len(self._messages) <= self._limit
-        while len(self._messages) > self._limit:
-            self.dropped.append(self._messages.popleft())
-        return fits
+        excess = len(self._messages) - self._limit
+        if excess <= 0:
+            return True
+        self.dropped = (*self.dropped, *self._messages[:excess])
+        del self._messages[:excess]
+        return False
 
     def take_unsent(self) -> tuple[EncodedMessage, ...]:
         """Remove and return the messages that were never sent, because the session has ended."""
@@ -82,9 +90,9 @@ class AckedOutbox:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._messages: deque[tuple[int, EncodedMessage]] = deque()
+        self._messages: list[tuple[int, EncodedMessage]] = []
         self._batch = 1
-        self.dropped: list[EncodedMessage] = []
+        self.dropped: tuple[EncodedMessage, ...] = ()
         """The messages that were dropped at the limit, until the caller removes them."""
 
     def __len__(self) -> int:
@@ -100,13 +108,15 @@ class AckedOutbox:
         self._messages.append((self._batch, message))
         fits = len(self._messages) <= self._limit
         if not fits:
-            self.dropped.append(self._messages.popleft()[1])
+            self.dropped = (*self.dropped, self._messages.pop(0)[1])
         return fits
 
     def acknowledge(self, batch: float) -> None:
         """Remove the messages of this batch and of all earlier ones."""
-        while self._messages and self._messages[0][0] <= batch:
-            self._messages.popleft()
+        acknowledged = 0
+        while acknowledged < len(self._messages) and self._messages[acknowledged][0] <= batch:
+            acknowledged += 1
+        del self._messages[:acknowledged]
 
     def close(self) -> int:
         """Close the open batch and return its number."""

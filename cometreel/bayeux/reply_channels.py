@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpReplyChannel", "ReplyChannel", "WebSocketReplyChannel"]
 
-_JSON = ("Content-Type", "application/json;charset=utf-8")
-_SCRIPT = ("Content-Type", "text/javascript;charset=UTF-8")
+_JSON_HEADERS = Headers((("Content-Type", "application/json;charset=utf-8"),))
+_SCRIPT_HEADERS = Headers((("Content-Type", "text/javascript;charset=UTF-8"),))
+_NO_HEADERS = Headers()
 
 
 class HttpReplyChannel:
@@ -32,7 +33,7 @@ class HttpReplyChannel:
     def __init__(self, request_id: int, callback: str | None, headers: Iterable[tuple[str, str]]) -> None:
         self.request_id = request_id
         self.callback = callback
-        self.headers = list(headers)
+        self.headers = tuple(headers)
         self.gone = False
         self.holder: BayeuxSession | None = None
         """The session whose `/meta/connect` this is, while it is held."""
@@ -47,25 +48,28 @@ class HttpReplyChannel:
 
     def write(self, encoded: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
         """Reply with the messages and then the replies, in one array (CometD 3.1)."""
-        body = b"[" + b",".join([*(encoded.body for encoded in encoded), *map(encode, replies)]) + b"]"
-        content_type = _JSON
-        if self.callback is not None:
-            content_type = _SCRIPT
-            body = self.callback.encode() + b"(" + body + b")"
-        return self._reply(200, body, content_type)
+        parts = [encode(reply) for reply in replies]
+        if encoded:
+            parts = [*[message.body for message in encoded], *parts]
+        body = b"[" + (parts[0] if len(parts) == 1 else b",".join(parts)) + b"]"
+        if self.callback is None:
+            return self._reply(200, body, _JSON_HEADERS)
+        return self._reply(200, self.callback.encode() + b"(" + body + b")", _SCRIPT_HEADERS)
 
     def refuse(self, status: int) -> list[Effect]:
         """Reply with a status and no body."""
-        return self._reply(status, b"")
+        return self._reply(status, b"", _NO_HEADERS)
 
     def drop(self) -> list[Effect]:
         """Close the connection without a reply."""
         return [] if self.gone else [Drop(self.request_id)]
 
-    def _reply(self, status: int, body: bytes, *fields: tuple[str, str]) -> list[Effect]:
+    def _reply(self, status: int, body: bytes, headers: Headers) -> list[Effect]:
         if self.gone:
             return []
-        return [Reply(self.request_id, status, Headers((*fields, *self.headers)), body)]
+        if self.headers:
+            headers = Headers((*headers, *self.headers))
+        return [Reply(self.request_id, status, headers, body)]
 
 
 class WebSocketReplyChannel:

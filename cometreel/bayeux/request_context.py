@@ -11,7 +11,6 @@ from cometreel.bayeux.application import PolicyResult
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.reply_channels import ReplyChannel
 from cometreel.bayeux.session import BayeuxSession
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.wire import Request
 
@@ -26,7 +25,7 @@ class MessageRefused(Exception):
         self.status = status
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class BayeuxRequest:
     """One HTTP request or WebSocket frame that is being processed."""
 
@@ -42,8 +41,21 @@ class BayeuxRequest:
     held: bool = False
     """True if the reply is held."""
 
+    def __init__(
+        self,
+        request: Request,
+        reply_channel: ReplyChannel,
+        session: BayeuxSession | None,
+        single: bool,
+        replies: list[Message] | None = None,
+        drain: bool = False,
+        held: bool = False,
+    ) -> None:
+        self.request, self.reply_channel, self.session, self.single = request, reply_channel, session, single
+        self.replies, self.drain, self.held = ([] if replies is None else replies), drain, held
 
-@immutable
+
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class MessageContext:
     """One message of a live session that the application has allowed."""
 
@@ -53,6 +65,18 @@ class MessageContext:
     reply: Message
     policy: PolicyResult
     now: float
+
+    def __init__(
+        self,
+        bayeux_request: BayeuxRequest,
+        session: BayeuxSession,
+        message: Message,
+        reply: Message,
+        policy: PolicyResult,
+        now: float,
+    ) -> None:
+        self.bayeux_request, self.session, self.message, self.reply = bayeux_request, session, message, reply
+        self.policy, self.now = policy, now
 
 
 def reply_to(message: Message, channel: str) -> Message:
@@ -66,6 +90,8 @@ def reply_to(message: Message, channel: str) -> Message:
 
 def add_policy_result(reply: Message, policy: PolicyResult) -> None:
     """Add the application's advice and extension to a reply."""
+    if policy.advice is None and policy.ext is None:
+        return
     for key, value in (("advice", policy.advice), ("ext", policy.ext)):
         if value is not None:
             reply[key] = {**as_object(reply.get(key)), **value}

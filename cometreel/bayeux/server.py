@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 from cometreel.bayeux.application import Application
 from cometreel.bayeux.delivery import Delivery
@@ -43,23 +42,6 @@ class BayeuxSessionInfo:
     """The number of messages that are queued, or not acknowledged."""
 
 
-class _CallDepth:
-    """Counts nested calls, because the application may call back. Entered thousands of times per second."""
-
-    __slots__ = ("depth",)
-
-    def __init__(self) -> None:
-        self.depth = 0
-
-    def __enter__(self) -> None:
-        self.depth += 1
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.depth -= 1
-
-
 class BayeuxServer:
     """One Bayeux endpoint: requests and time in, effects out.
 
@@ -72,7 +54,11 @@ class BayeuxServer:
         self._registry = Registry(settings, application, new_id)
         self._delivery = Delivery(self._registry)
         self._protocol = MessageProcessor(self._registry, self._delivery)
-        self._call_depth = _CallDepth()
+        self._call_depth = 0  # of nested calls, because the application may call back
+        self.deadlines = self._registry.deadlines
+        """The deadlines of all sessions; `deadlines.first` is the time of the next call to `advance`."""
+        self.reply_channels = self._delivery.reply_channels
+        """The requests for which `delivered` or `gone` must be called, by id."""
 
     @property
     def settings(self) -> BayeuxSettings:
@@ -91,27 +77,33 @@ class BayeuxServer:
     # ------------------------------------------------------------------ called by the driver
     def handles(self, path: str) -> bool:
         """True if a path, without its query, belongs to this endpoint."""
-        endpoint = self.settings.endpoint
-        return is_endpoint(path[: len(endpoint) + 1], endpoint)
+        endpoint = self._registry.settings.endpoint
+        return path == endpoint or is_endpoint(path[: len(endpoint) + 1], endpoint)
 
     def receive(self, request: Request, now: float, *, headers: Iterable[tuple[str, str]] = ()) -> list[Effect]:
         """Process an HTTP request or a WebSocket upgrade; `headers` are added to its reply.
 
         The effects contain the reply, unless the request is held; then any later call may return it.
         """
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             if request.websocket:
                 self._registry.effects.append(self._open(request, tuple(headers)))
             else:
                 self._answer(request, tuple(headers), now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Process a text frame of an accepted WebSocket."""
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             socket = self._delivery.reply_channels.get(request_id)
             if isinstance(socket, WebSocketReplyChannel):
                 self._read_frame(socket, text, now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     def awaits_confirmation(self, request_id: int) -> bool:
@@ -120,21 +112,30 @@ class BayeuxServer:
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Record that the reply to a request, or the oldest unconfirmed frame of a WebSocket, was written."""
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             self._delivery.delivered(request_id, now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
         """Handle a client that disconnected before its reply was written, or a WebSocket that closed."""
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             self._delivery.gone(request_id, now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     def advance(self, now: float) -> list[Effect]:
         """Process everything that is due: polls that time out, sessions that expire."""
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             while (client_id := self._registry.deadlines.pop(now)) is not None:
                 self._due(self._registry.sessions[client_id], now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     def deadline(self) -> float | None:
@@ -143,13 +144,16 @@ class BayeuxServer:
 
     def release_all(self, now: float) -> list[Effect]:
         """Answer every held request and close every WebSocket, for a graceful stop. Nothing is held from now on."""
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             self._registry.stopping = True
             for session in tuple(self._registry.sessions.values()):
                 self._delivery.release(session, now)
             for reply_channel in tuple(self._delivery.reply_channels.values()):
                 if isinstance(reply_channel, WebSocketReplyChannel):
                     self._delivery.close(reply_channel, 1001, now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     # ------------------------------------------------------------------ called by the application
@@ -161,7 +165,8 @@ class BayeuxServer:
         During a request of that session, the messages are added to its reply instead. Without `batch` a held poll gets
         only the first message and the others wait for the next poll, as when a real server delivers them one by one.
         """
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 for message in messages:
@@ -169,17 +174,22 @@ class BayeuxServer:
                     if not batch:
                         self._delivery.flush(session, now)
                 self._delivery.flush(session, now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     def disconnect(self, client_id: str, now: float) -> list[Effect]:
         """End a session from the server's side; its poll is released with the advice not to reconnect."""
-        with self._call_depth:
+        self._call_depth += 1
+        try:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 if session.state is not SessionState.NEW:
                     self._delivery.put(session, _SERVER_DISCONNECT, now)
                 self._registry.end(session, "server-disconnect", now)
                 self._delivery.flush(session, now)
+        finally:
+            self._call_depth -= 1
         return self._take_effects()
 
     # ------------------------------------------------------------------ information
@@ -216,7 +226,7 @@ class BayeuxServer:
     # ------------------------------------------------------------------ inside
     def _take_effects(self) -> list[Effect]:
         """Return the effects to the outermost caller; a call from within the application returns none."""
-        if self._call_depth.depth:
+        if self._call_depth or not self._registry.effects:
             return []
         effects = self._registry.effects[:]
         self._registry.effects.clear()
@@ -229,7 +239,7 @@ class BayeuxServer:
         return Accept(request.id, Headers(headers))
 
     def _answer(self, request: Request, headers: tuple[tuple[str, str], ...], now: float) -> None:
-        polling = read_polling(request, self.settings)
+        polling = read_polling(request, self._registry.settings)
         if isinstance(polling, Reply):
             fields = Headers((*polling.headers, *headers))
             self._registry.effects.append(Reply(request.id, polling.status, fields, polling.body))

@@ -22,6 +22,8 @@ __all__ = ["MOVES", "BayeuxSession", "Poll", "SessionMove", "SessionState"]
 class SessionState(Enum):
     """The state of a session."""
 
+    __hash__ = object.__hash__  # that of `Enum` is a Python function, and each poll moves its session three times
+
     NEW = auto()
     """After the handshake and before the first connect; the time of `max_interval` runs."""
     IDLE = auto()
@@ -34,6 +36,8 @@ class SessionState(Enum):
 
 class SessionMove(Enum):
     """A change of state."""
+
+    __hash__ = object.__hash__
 
     CONNECT = auto()
     """A `/meta/connect` was accepted; an earlier held one was ended before."""
@@ -90,11 +94,8 @@ class BayeuxSession:
     in_flight: int = 0
     """The number of HTTP replies with messages that were neither written nor failed."""
     overflowed: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        """True if the session has ended."""
-        return self.state is SessionState.OVER
+    is_over: bool = False
+    """True if the session has ended: its state is `OVER`."""
 
     @property
     def acked(self) -> bool:
@@ -109,4 +110,4 @@ class BayeuxSession:
         after = MOVES.get((self.state, move))
         if after is None:
             raise BugError(f"a Bayeux session that is {self.state.name} can't {move.name}")
-        self.state = after
+        self.state, self.is_over = after, after is SessionState.OVER

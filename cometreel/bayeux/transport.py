@@ -23,7 +23,7 @@ _CALLBACK: Final = re.compile(r"[a-zA-Z0-9._\-]{1,64}")
 """The valid names of a JSONP callback, which can't be a script (CometD 3.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Polling:
     """The messages of one HTTP request, and its JSONP callback."""
 

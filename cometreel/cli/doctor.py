@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from cometreel.cli.engine_form import engine_form
 from cometreel.cli.exit_codes import ExitCode
 from cometreel.extras import EXTRAS, install_command, missing_distributions
 from cometreel.programs import find_program
@@ -55,6 +56,7 @@ class DoctorCheck:
 def checks() -> Iterator[DoctorCheck]:
     """Run all checks, the required ones first."""
     yield _python()
+    yield _engine()
     yield _listening()
     yield _pytest()
     yield from map(_extra, EXTRAS)
@@ -68,6 +70,10 @@ def checks() -> Iterator[DoctorCheck]:
 def _python() -> DoctorCheck:
     found = platform.python_version() if sys.version_info >= _OLDEST_PYTHON else ""
     return DoctorCheck("Python", found, "to run Cometreel", "install Python 3.11 or newer", required=True)
+
+
+def _engine() -> DoctorCheck:
+    return DoctorCheck("engine", engine_form(), "to replay", "")
 
 
 def _python_for_recording(version: tuple[int, ...] = sys.version_info[:2]) -> DoctorCheck:

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem, shell_complete
 
 from cometreel import CometreelError, __version__
 from cometreel.cli.completion import COMPLETE_VARIABLE
+from cometreel.cli.engine_form import engine_form
 from cometreel.cli.exit_codes import ExitCode
 from cometreel.errors import FileInvalid
 
@@ -81,7 +82,9 @@ class _LazyGroup(click.Group):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "-V", "--version", prog_name="cometreel", message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, "-V", "--version", prog_name="cometreel", message=f"%(prog)s %(version)s (engine: {engine_form()})"
+)
 def main() -> None:
     """Record and replay CometD applications: the HTTP call and the notification that answers it.
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
+from cometreel.bayeux.transport import is_endpoint
 from cometreel.engine.actions import Action, AnswerRequest, Notify, Origin, ScheduledAction
 from cometreel.engine.bayeux_application import BayeuxReplayApplication, bayeux_settings
 from cometreel.engine.bound_values import BoundValues
@@ -79,6 +80,7 @@ class Backend:
             bayeux_settings(scenario.bayeux), self._ids.new, self.sessions, self._perform, self._schedule_action
         )
         self.server = self._application.server
+        self._deadlines, self._reply_channels = self.server.deadlines, self.server.reply_channels
         self._router = self._application.router = NotificationRouter(
             self.sessions, self.server, self.counters, self._effects.extend, self._give_up, self.settings.max_waiting
         )
@@ -86,7 +88,7 @@ class Backend:
 
     def _use(self, scenario: CompiledScenario, previous: PreparedScenario | None = None) -> None:
         """Create everything that depends on the scenario; `previous` is that before exchanges were added or removed."""
-        self.scenario = scenario
+        self.scenario, self._endpoint = scenario, self.server.settings.endpoint
         self._router.keeps_when_gone = scenario.session.when_gone == "keep"
         self._prepared = prepared = PreparedScenario(scenario, previous)
         values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
@@ -141,7 +143,8 @@ class Backend:
             return [error_reply(request.id, 413, 10, text), *self._take_effects()]
         if request.body and request.headers.charset():
             request = replace(request, body=in_utf_8(request.headers, request.body))
-        is_bayeux = self.server.handles(request.path)
+        endpoint = self._endpoint
+        is_bayeux = request.path == endpoint or is_endpoint(request.path[: len(endpoint) + 1], endpoint)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
         if not (is_bayeux or request.websocket or self._responders) and (reply := self._handler.unasked(request)):
             return [reply, *self._take_effects()]
@@ -165,7 +168,7 @@ class Backend:
 
     def deadline(self) -> float | None:
         """Return the time of the next call to `advance`; None if nothing is scheduled."""
-        first, timer = self._schedule.first(), self.server.deadline()
+        first, timer = self._schedule.first(), self._deadlines.first
         if first is None:
             return timer
         at = first[1].session.time(first[0])
@@ -178,12 +181,13 @@ class Backend:
 
     def awaits_confirmation(self, request_id: int) -> bool:
         """True if `delivered` must be called when the reply or frame has been written."""
-        return self.server.awaits_confirmation(request_id)
+        return request_id in self._reply_channels
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Record that the reply, or the oldest unconfirmed frame, was written to the client."""
         self._catch_up(now)
-        self._effects += self.server.delivered(request_id, self._time)
+        if request_id in self._reply_channels:
+            self._effects += self.server.delivered(request_id, self._time)
         return self._take_effects()
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
@@ -301,26 +305,32 @@ class Backend:
             self._time = max(self._time, now)
             return
         while True:
-            timer = self.server.deadline()
+            timer = self._deadlines.first
             until = now if timer is None or timer > now else timer
             limit = Ticks(to_ticks(until) + 1)
-            for at, action in self._schedule.due(limit, lambda at, action: at <= action.session.ticks(now)):
-                due = action.session.time(at)
-                if isinstance(action, Notify):
-                    self.counters.lateness.observe(now - due)
-                self._time = max(self._time, min(due, now))
-                self._perform(action, self._time)
+            if not self._schedule.is_idle(until):
+                self._perform_due(limit, now)
             self._time = max(self._time, until)
             if timer is None or timer > now:
                 return
             self._effects += self.server.advance(self._time)
 
+    def _perform_due(self, limit: Ticks, now: float) -> None:
+        for at, action in self._schedule.due(limit, lambda at, action: at <= action.session.ticks(now)):
+            due = action.session.time(at)
+            if isinstance(action, Notify):
+                self.counters.lateness.observe(now - due)
+            self._time = max(self._time, min(due, now))
+            self._perform(action, self._time)
+
     def _is_idle(self, now: float) -> bool:
-        """True if nothing is due by now. Called for each request, so it does the least possible."""
-        timer, first = self.server.deadline(), self._schedule.first()
-        return (timer is None or timer > now) and (first is None or first[0] > to_ticks(now) + 1)
+        """True if nothing is due by now. Called several times for each request, so it does the least possible."""
+        timer = self._deadlines.first
+        return (timer is None or timer > now) and self._schedule.is_idle(now)
 
     def _take_effects(self) -> list[Effect]:
+        if not self._effects:
+            return []
         effects = self._effects[:]
         self._effects.clear()
         return effects

@@ -82,16 +82,22 @@ class BayeuxReplayApplication:
         """Process a Bayeux request or the upgrade that opens a WebSocket; `headers` are added to the reply."""
         self._sessions_of[request.id] = session
         effects = self.server.receive(request, now, headers=headers)
-        refused = any(
-            isinstance(each, Reply) and each.request_id == request.id and each.status >= 400 for each in effects
-        )
-        if any(isinstance(effect, Accept) for effect in effects):
+        accepted = refused = False
+        for each in effects:
+            if isinstance(each, Reply):
+                refused = refused or (each.request_id == request.id and each.status >= 400)
+            elif isinstance(each, Accept):
+                accepted = True
+        if accepted:
             session.sockets += 1
         else:
             del self._sessions_of[request.id]
-        warning = f"{request.method} {shortened(request.path)} is refused"
-        logged = _warnings(warning, why_refused(request, self.server.settings)) if refused else []
-        return [*logged, *self._with_faults(effects, request.id, session, now)]
+        if self._delays or self._broken or self._statuses:
+            effects = self._with_faults(effects, request.id, session, now)
+        if refused:
+            warning = f"{request.method} {shortened(request.path)} is refused"
+            effects = [*_warnings(warning, why_refused(request, self.server.settings)), *effects]
+        return effects
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Process a text frame of an open WebSocket."""
@@ -234,6 +240,8 @@ class BayeuxReplayApplication:
             self._on_anchor(client_id, anchor, now)
 
     def _on_anchor(self, client_id: str, anchor: Anchor, now: float) -> None:
+        if not self.handler.has_anchor(anchor):
+            return
         session = self._sessions.by_client(client_id)
         if session is not None:
             self.handler.on_anchor(session, anchor, session.ticks(now))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cometreel.engine.actions import Origin
-from cometreel.immutable import immutable
 from cometreel.scenario import CompiledScenario
 from cometreel.wire import Log
 
@@ -38,7 +38,7 @@ GIVE_UP_REASONS = tuple(_REMEDIES)
 _MAX_EVENTS = 1000
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class GivenUpEvent:
     """One notification that was due and that no client gets."""
 

@@ -13,16 +13,16 @@ from cometreel.engine.actions import Action, AnswerRequest, Cause, EndClients, N
 from cometreel.engine.faults import Faults, triggered
 from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator, RoleValues
 from cometreel.engine.near_misses import Miss, explain, miss_reply
+from cometreel.engine.play_state import References
 from cometreel.engine.player import Player, Timeline, actions_of
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
-from cometreel.engine.request_journal import Call, RequestJournal
+from cometreel.engine.request_journal import RequestJournal
 from cometreel.engine.responders import Responder, Response, call_responder, responder_request
 from cometreel.engine.scheduling import Ticks, TimerHandle
 from cometreel.engine.session_roles import SessionRoles
-from cometreel.engine.sessions import References, Session, Sessions
+from cometreel.engine.sessions import Session, Sessions
 from cometreel.http_fields import JSON_TYPE, error_reply
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import (
     Anchor,
@@ -54,15 +54,22 @@ _BY_BROWSERS = re.compile(r"/(favicon\.ico|robots\.txt|apple-touch-icon[^/]*\.pn
 _BEFORE_ALL = -1  # events of responders come before those of exchanges due at the same time
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class HandlerResult:
     """The result of an HTTP request: effects to perform now, or the timer of a reply that is scheduled."""
 
     effects: tuple[Effect, ...] = ()
     timer: TimerHandle[Action] | None = None
 
+    def __init__(
+        self,
+        effects: tuple[Effect, ...] = (),
+        timer: TimerHandle[Action] | None = None,
+    ) -> None:
+        self.effects, self.timer = effects, timer
 
-@immutable
+
+@dataclass(slots=True, unsafe_hash=True)
 class PublishAnswer:
     """The answer of an exchange or a responder to a publish."""
 
@@ -150,9 +157,13 @@ class RequestHandler:
         """Return the anchors of timeline entries that a subscription reaches."""
         return self._prepared.subscription_anchors(kind, subscription)
 
+    def has_anchor(self, anchor: Anchor) -> bool:
+        """True if a timeline entry starts or ends with this anchor."""
+        return anchor in self._prepared.anchors
+
     def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end the timeline entries with this anchor: an exchange, or an event of a CometD client."""
-        if anchor in self._prepared.anchors:
+        if self.has_anchor(anchor):
             self._session_roles.on_anchor(session, anchor)
             self._timeline.on_anchor(session, anchor, at)
 
@@ -164,7 +175,8 @@ class RequestHandler:
 
     def meta_faults(self, session: Session, channel: str, subscription: JSON) -> list[FaultAction]:
         """Count a meta message and return the faults that it triggers."""
-        return triggered(self.faults.on_meta(channel), session, self._player.seed, subscription)
+        faults = self.faults.on_meta(channel)
+        return triggered(faults, session, self._player.seed, subscription) if faults else []
 
     # ------------------------------------------------------------------ HTTP
     def unasked(self, request: Request) -> Reply | None:
@@ -223,8 +235,10 @@ class RequestHandler:
         breaks, after = _breaks(actions), max(0.0, reply.after_seconds) + _delay(actions)
         self._record(source, exchange.name, "played", None if breaks else reply.status)
         answer = Drop(request.id) if breaks else http_reply(request.id, reply)
-        scheduled = [ScheduledAction(after, EndClients(session)) for each in actions if isinstance(each, EndSession)]
-        scheduled += actions_of(rendered.events, session, Cause(exchange.name, call=self._journal.last))
+        scheduled = actions_of(rendered.events, session, Cause(exchange.name, call=self._journal.last))
+        if actions:
+            ends = [ScheduledAction(after, EndClients(session)) for each in actions if isinstance(each, EndSession)]
+            scheduled = [*ends, *scheduled]
         at = session.ticks(source.at)
         self.on_anchor(session, exchange.name, at)
         if self._player.is_next(after, scheduled, at):
@@ -398,23 +412,23 @@ class RequestHandler:
         failure: str = "",
     ) -> None:
         """Write a request to the journal."""
-        session = source.session
-        self._journal.write(
-            Call(
-                at=source.at,
-                session=session.number,
-                role=session.role,
-                user=session.user,
-                method=source.method,
-                target=source.target,
-                body=source.body,
-                exchange=exchange,
-                outcome=outcome,
-                number=self._journal.last + 1,
-                status=status,
-                miss=miss,
-                failure=failure,
-                profile=self.scenario.profile,
+        session, journal = source.session, self._journal
+        journal.write(
+            (
+                source.at,
+                session.number,
+                session.role,
+                session.user,
+                source.method,
+                source.target,
+                source.body,
+                exchange,
+                outcome,
+                journal.last + 1,
+                status,
+                miss,
+                failure,
+                self.scenario.profile,
             )
         )
 
@@ -426,7 +440,7 @@ class ResponderFailed:
     text: str
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class _CallSource:
     """The session, the request and the time of a call, as the request journal records them."""
 
@@ -435,6 +449,17 @@ class _CallSource:
     target: str
     body: bytes
     at: float
+
+    def __init__(
+        self,
+        session: Session,
+        method: str,
+        target: str,
+        body: bytes,
+        at: float,
+    ) -> None:
+        self.session, self.method, self.target, self.body = session, method, target, body
+        self.at = at
 
 
 def _source_of(request: Request, session: Session, now: float) -> _CallSource:
@@ -471,7 +496,7 @@ def _reply_timer(timers: Iterable[TimerHandle[Action]]) -> TimerHandle[Action]:
 
 def http_reply(request_id: int, reply: ReplyOut) -> Reply:
     """Return a rendered reply as bytes; a JSON body gets GWS's content type unless the scenario sets another."""
-    headers = Headers(reply.headers)
+    headers = reply.headers if isinstance(reply.headers, Headers) else Headers(reply.headers)
     if reply.content is not None:
         return Reply(request_id, reply.status, headers, reply.content)
     if not any(name.lower() == "content-type" for name, _ in reply.headers):

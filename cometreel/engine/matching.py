@@ -8,12 +8,12 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import Repeat
 from cometreel.engine.sessions import Session
 from cometreel.http_fields import FORM_TYPE, media_type
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import CompiledScenario, Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import ExchangeGroup
@@ -24,12 +24,19 @@ __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
 _CACHE_SIZE = 4096
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ExchangeChoice:
     """The exchange that answers, and the values that its trigger captured."""
 
     exchange: Exchange
     match: Match
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        match: Match,
+    ) -> None:
+        self.exchange, self.match = exchange, match
 
 
 class Chooser:

@@ -127,7 +127,7 @@ class NotificationRouter:
             session.waiting.append(notify)
             self._waiting[session.number] = session
             if len(session.waiting) > self._max_waiting:
-                self._give_up_all(session.waiting.popleft(), "queue full", now)
+                self._give_up_all(session.waiting.pop(0), "queue full", now)
 
     def on_client(self, session: Session, now: float) -> None:
         """Deliver the notifications that waited for the client that this session has just started.
@@ -141,13 +141,13 @@ class NotificationRouter:
                 del self._waiting[number]
                 waiting.had_client = True
                 while waiting.waiting:
-                    self._send([*session.clients], waiting.waiting.popleft(), now)
+                    self._send([*session.clients], waiting.waiting.pop(0), now)
 
     def on_end(self, session: Session, now: float) -> None:
         """Give up the notifications that wait in a session that has ended."""
         self._waiting.pop(session.number, None)
         while session.waiting:
-            self._give_up_all(session.waiting.popleft(), "no connection in time", now)
+            self._give_up_all(session.waiting.pop(0), "no connection in time", now)
 
     def on_stop(self, now: float) -> None:
         """Give up all notifications that wait for a client."""
@@ -175,4 +175,9 @@ def _clients(session: Session, client_id: str | None) -> list[str]:
 
 def _encoded(notify: Notify) -> list[EncodedMessage]:
     """Encode the messages once for all their receivers."""
-    return [encoded_message(message, origin) for message, origin in zip_longest(notify.messages, notify.origins)]
+    return [
+        EncodedMessage(message.channel, message.body, origin)
+        if isinstance(message, EncodedMessage)
+        else encoded_message(message, origin)
+        for message, origin in zip_longest(notify.messages, notify.origins)
+    ]

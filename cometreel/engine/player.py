@@ -10,8 +10,9 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+from cometreel.bayeux import EncodedMessage
 from cometreel.engine import faults
 from cometreel.engine.actions import Action, Cause, EndClients, Notify, Origin, ScheduledAction
 from cometreel.engine.bound_values import BoundValues
@@ -30,8 +31,7 @@ from cometreel.engine.rendering import (
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.sessions import Session
-from cometreel.engine.static_responses import StaticEvents, StaticReply
-from cometreel.jsonvalue import JSON
+from cometreel.engine.static_responses import ByteParts, StaticEvents
 from cometreel.scenario import (
     Anchor,
     Exchange,
@@ -44,7 +44,7 @@ from cometreel.scenario import (
     User,
 )
 
-__all__ = ["Player", "StartEntry", "Timeline", "actions_of", "with_number"]
+__all__ = ["Player", "StartEntry", "Timeline", "actions_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -102,7 +102,10 @@ class Player:
         numbers = prepared.numbers.get(index) or prepared.recorded_numbers(exchange)
         live = {recorded: session.references.take(recorded) for recorded in numbers.recorded}
         hands_out = self.hands_out(exchange)
-        reply = None if static.reply is None or hands_out else _static_reply(static.reply, live)
+        reply = None
+        if static.reply is not None and not hands_out:
+            ready = static.reply
+            reply = ReplyOut(ready.after_seconds, ready.status, ready.headers, None, _joined(ready.pieces, live))
         events = None if static.events is None or actions else _static_events(static.events, live)
         if reply is not None and events is not None:
             return RenderedExchange(reply, events)
@@ -174,8 +177,11 @@ class Player:
 
     def is_next(self, after_seconds: float, actions: Sequence[ScheduledAction], at: Ticks) -> bool:
         """True if a reply to a request at this time is due at once, before the actions and all scheduled ones."""
-        if not self.is_immediate(after_seconds) or any(each.after_seconds < after_seconds for each in actions):
+        if after_seconds and not self.is_immediate(after_seconds):
             return False
+        for each in actions:
+            if each.after_seconds < after_seconds:
+                return False
         first = self._schedule.first()
         return first is None or first[0] > at + 1
 
@@ -233,36 +239,25 @@ def actions_of(events: Sequence[TimedEvents], session: Session, cause: Cause) ->
     ]
 
 
-def _static_reply(static: StaticReply, live: Mapping[int, int]) -> ReplyOut:
-    """Return a static reply with live reference numbers."""
-    pieces = [piece if isinstance(piece, bytes) else b"%d" % live.get(piece, piece) for piece in static.pieces]
-    return ReplyOut(static.after_seconds, static.status, static.headers, None, b"".join(pieces))
+def _joined(pieces: ByteParts, live: Mapping[int, int]) -> bytes:
+    """Return the bytes of a static response with live reference numbers."""
+    if len(pieces) == 1:
+        return cast("bytes", pieces[0])
+    return b"".join([piece if isinstance(piece, bytes) else b"%d" % live.get(piece, piece) for piece in pieces])
 
 
 def _static_events(static: Sequence[StaticEvents], live: Mapping[int, int]) -> tuple[TimedEvents, ...]:
     """Return static events with live reference numbers."""
-    return tuple([each.timed if not each.numbers else _numbered(each, live) for each in static])
+    return tuple([_numbered(each, live) if each.numbered else each.timed for each in static])
 
 
 def _numbered(static: StaticEvents, live: Mapping[int, int]) -> TimedEvents:
     timed, messages = static.timed, list(static.timed.messages)
-    for place in static.numbers:
-        number = live.get(place.recorded, place.recorded)
-        if number != place.recorded:
-            message = messages[place.message]
-            messages[place.message] = {**message, "data": with_number(message["data"], place.path, number)}
+    for index, pieces in static.numbered:
+        recorded = messages[index]
+        assert isinstance(recorded, EncodedMessage)
+        messages[index] = EncodedMessage(recorded.channel, _joined(pieces, live))
     return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect, timed.deliver, timed.places)
-
-
-def with_number(value: JSON, path: Sequence[str], number: int) -> JSON:
-    """Return a copy of a value with another number at this path."""
-    if not path:
-        return number
-    if isinstance(value, list):
-        place = int(path[0])
-        return [*value[:place], with_number(value[place], path[1:], number), *value[place + 1 :]]
-    assert isinstance(value, dict)
-    return {**value, path[0]: with_number(value[path[0]], path[1:], number)}
 
 
 StartEntry: TypeAlias = Callable[[Session, TimelineEntry, Ticks], None]

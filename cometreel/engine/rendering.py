@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeAlias
 
-from cometreel.engine.sessions import References
-from cometreel.immutable import immutable
+from cometreel.bayeux import EncodedMessage
+from cometreel.engine.play_state import References
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import (
     EventOut,
@@ -53,12 +53,12 @@ LONGEST = 1e9
 """The maximum delay of an event in seconds; a template can take `after` and `gap` from a request."""
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class TimedEvents:
     """The messages, or the end of the CometD clients, due at the same time: `after_seconds` after the cause."""
 
     after_seconds: float
-    messages: tuple[JSONObject, ...] = ()
+    messages: tuple[JSONObject | EncodedMessage, ...] = ()
     batch: str | None = None
     disconnect: bool = False
     deliver: str = "asker"
@@ -66,13 +66,32 @@ class TimedEvents:
     places: tuple[int, ...] = ()
     """The place of each message's event in the exchange, from 1."""
 
+    def __init__(
+        self,
+        after_seconds: float,
+        messages: tuple[JSONObject | EncodedMessage, ...] = (),
+        batch: str | None = None,
+        disconnect: bool = False,
+        deliver: str = "asker",
+        places: tuple[int, ...] = (),
+    ) -> None:
+        self.after_seconds, self.messages, self.batch, self.disconnect = after_seconds, messages, batch, disconnect
+        self.deliver, self.places = deliver, places
 
-@immutable
+
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class RenderedExchange:
     """A reply, and the events that follow in the order in which they are due."""
 
     reply: ReplyOut | PublishReplyOut | None
     events: tuple[TimedEvents, ...]
+
+    def __init__(
+        self,
+        reply: ReplyOut | PublishReplyOut | None,
+        events: tuple[TimedEvents, ...],
+    ) -> None:
+        self.reply, self.events = reply, events
 
 
 class Numbering:

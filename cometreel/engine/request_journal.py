@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypedDict, Unpack, overload
 
 from cometreel.engine.given_up import GivenUpEvents
 from cometreel.engine.near_misses import Miss
 from cometreel.errors import OptionInvalid
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, NotJSON, decode
 from cometreel.masking import masked_text
 from cometreel.scenario import Profile, find
@@ -24,13 +23,13 @@ from cometreel.scenario.normalized_request import normalize_path
 from cometreel.scenario.python_values import JSONPattern, json_of
 from cometreel.scenario.value_markers import marker_of
 
-__all__ = ["Call", "CallFilters", "CallListener", "Calls", "RequestJournal"]
+__all__ = ["Call", "CallFilters", "CallListener", "CallValues", "Calls", "RequestJournal"]
 
 _OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workbinType",)
 """The places in GWS's documented requests; a correlation profile can name others."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Call:
     """One request or publish to a replay. It contains no cookie and no credential."""
 
@@ -99,6 +98,13 @@ class Call:
         return f"{self.method} {masked_text(self.target)}{f' ({about})' if about else ''} by {who}: {answer}"
 
 
+CallValues: TypeAlias = (
+    "tuple[float, int, str | None, str | None, str, str, bytes, str | None, str, int, int | None, Miss | None, str,"
+    " Profile]"
+)
+"""The values of a `Call`, in their order. A `Call` is created when somebody reads it, which is rare."""
+
+
 def _text(data: JSON, pointers: Iterable[str]) -> str | None:
     values = (value for pointer in pointers for _, value in find(data, pointer))
     return next((value for value in values if isinstance(value, str)), None)
@@ -146,7 +152,9 @@ class Calls(Sequence[Call]):
         return iter(self._calls)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (Calls, list, tuple)) and self._calls == tuple(other)
+        if isinstance(other, Calls):
+            return self._calls == other._calls
+        return self._calls == tuple(other) if isinstance(other, list | tuple) else False
 
     def __repr__(self) -> str:
         return f"Calls([{', '.join(map(str, self._calls))}])"
@@ -216,22 +224,26 @@ class _Latest:
 
     def __init__(self, max_calls: int, max_bytes: int) -> None:
         self._max_calls, self._max_bytes = max_calls, max_bytes
-        self.clear()
+        self._calls: deque[CallValues | Call] = deque()
+        self._bytes = 0
 
     def __iter__(self) -> Iterator[Call]:
-        return iter(self._calls)
+        """Yield the calls; each is created once."""
+        self._calls = deque([Call(*each) if isinstance(each, tuple) else each for each in self._calls])
+        return iter([each for each in self._calls if isinstance(each, Call)])
 
-    def add(self, call: Call) -> None:
+    def add(self, values: CallValues) -> None:
         """Add a call, and remove the oldest ones above the limits."""
-        self._calls.append(call)
-        self._bytes += len(call.body) + len(call.target)
-        while self._calls and (len(self._calls) > self._max_calls or self._bytes > self._max_bytes):
+        self._calls.append(values)
+        self._bytes += len(values[5]) + len(values[6])
+        while self._bytes > self._max_bytes or len(self._calls) > self._max_calls:
             oldest = self._calls.popleft()
-            self._bytes -= len(oldest.body) + len(oldest.target)
+            target, body = oldest[5:7] if isinstance(oldest, tuple) else (oldest.target, oldest.body)
+            self._bytes -= len(target) + len(body)
 
     def clear(self) -> None:
         """Remove all calls."""
-        self._calls: deque[Call] = deque()
+        self._calls.clear()
         self._bytes = 0
 
 
@@ -269,20 +281,20 @@ class RequestJournal:
         """The latest failed calls. They are kept longer than in `calls`."""
         return Calls(self._failed)
 
-    def write(self, call: Call) -> None:
+    def write(self, values: CallValues) -> None:
         """Add a call, whose number must be the one after the last."""
-        self.last = call.number
-        self._calls.add(call)
-        outcome = call.outcome
+        exchange, outcome, self.last = values[7:10]
+        self._calls.add(values)
         self.outcomes[outcome if ":" not in outcome else outcome.partition(":")[0]] += 1
-        if outcome == "played" and call.exchange is not None:
-            self.played[call.exchange] += 1
-        elif call.miss is not None:
-            self._unmatched.add(call)
+        if outcome == "played" and exchange is not None:
+            self.played[exchange] += 1
+        elif values[11] is not None:
+            self._unmatched.add(values)
             self.unmatched_count += 1
-        elif call.failure:
-            self._failed.add(call)
+        elif values[12]:
+            self._failed.add(values)
         if self._listeners:
+            call = Call(*values)
             for listener in tuple(self._listeners):
                 listener(call)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Generic, NewType, TypeAlias, TypeVar
 
 __all__ = ["Schedule", "Ticks", "TimerHandle", "to_seconds", "to_ticks"]
@@ -29,15 +28,13 @@ def to_seconds(ticks: Ticks) -> float:
     return ticks / 1_000_000
 
 
-@dataclass(slots=True, order=True)
 class TimerHandle(Generic[Item]):
-    """A timer, due `at`. Timers due at the same time are ordered by `sort_key`, then by arrival."""
+    """A scheduled item; None after `cancel`."""
 
-    at: Ticks
-    sort_key: SortKey
-    arrival: int
-    item: Item | None = field(compare=False)
-    """The scheduled item; None after `cancel`."""
+    __slots__ = ("item",)
+
+    def __init__(self, item: Item) -> None:
+        self.item: Item | None = item
 
     def cancel(self) -> None:
         """Cancel the timer. Has no effect if it was cancelled or is over."""
@@ -47,23 +44,30 @@ class TimerHandle(Generic[Item]):
 class Schedule(Generic[Item]):
     """Items ordered by their time, then by their sort key, then by their arrival."""
 
+    __slots__ = ("_arrivals", "_heap")
+
     def __init__(self) -> None:
-        self._heap: list[TimerHandle[Item]] = []
+        # tuples, because their comparison calls no Python function; no two have the same arrival
+        self._heap: list[tuple[Ticks, SortKey, int, TimerHandle[Item]]] = []
         self._arrivals = 0
 
     def add(self, at: Ticks, item: Item, sort_key: SortKey = ()) -> TimerHandle[Item]:
         """Schedule an item."""
         self._arrivals += 1
-        handle = TimerHandle(at, sort_key, self._arrivals, item)
-        heapq.heappush(self._heap, handle)
+        handle = TimerHandle(item)
+        heapq.heappush(self._heap, (at, sort_key, self._arrivals, handle))
         return handle
+
+    def is_idle(self, now: float) -> bool:
+        """True if certainly nothing is due at this time in seconds, or up to a microsecond later."""
+        return not self._heap or self._heap[0][0] > now * 1_000_000 + 1.5
 
     def first(self) -> tuple[Ticks, Item] | None:
         """Return the next item and its time, or None."""
         while self._heap:
-            handle = self._heap[0]
+            at, _, _, handle = self._heap[0]
             if handle.item is not None:
-                return handle.at, handle.item
+                return at, handle.item
             heapq.heappop(self._heap)
         return None
 
@@ -75,13 +79,14 @@ class Schedule(Generic[Item]):
         Items for which `is_due` is false stay.
         """
         kept = []
-        while self.first() is not None and self._heap[0].at <= now:
-            handle = heapq.heappop(self._heap)
-            if handle.item is None:
+        while self._heap and self._heap[0][0] <= now:
+            entry = heapq.heappop(self._heap)
+            item = entry[3].item
+            if item is None:
                 continue
-            if is_due(handle.at, handle.item):
-                yield handle.at, handle.item
+            if is_due(entry[0], item):
+                yield entry[0], item
             else:
-                kept.append(handle)
-        for handle in kept:
-            heapq.heappush(self._heap, handle)
+                kept.append(entry)
+        for entry in kept:
+            heapq.heappush(self._heap, entry)

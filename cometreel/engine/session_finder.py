@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from cometreel.engine.bound_values import BoundValues
-from cometreel.engine.sessions import References, Session, Sessions
+from cometreel.engine.play_state import References
+from cometreel.engine.sessions import Session, Sessions
 from cometreel.identity import (
     IdentityKind,
     RequestCredentials,

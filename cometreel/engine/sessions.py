@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cometreel.engine.id_generator import IdGenerator
-from cometreel.engine.replay_settings import Auth, Repeat
+from cometreel.engine.play_state import PlayState, References
+from cometreel.engine.replay_settings import Auth
 from cometreel.engine.scheduling import Ticks, TimerHandle, to_seconds, to_ticks
 from cometreel.identity import CREDENTIAL_FIELDS, RequestCredentials, client_address, credentials_of
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Anchor, SessionSection
 from cometreel.wire import Request
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CSRF_HEADER",
     "NameKind",
-    "PlayState",
-    "Playable",
-    "PlayableGroup",
-    "References",
     "ResolvedSession",
     "Session",
     "SessionKind",
@@ -41,118 +37,6 @@ _IDLE = 1800.0  # seconds until an idle session ends: Jetty's sessionMaxInactive
 
 NameKind: TypeAlias = Literal["browser", "bound", "credentials"]
 """The kinds of names that a session can have several of."""
-
-
-class Playable(Protocol):
-    """The part of an exchange that `PlayState` needs."""
-
-    @property
-    def name(self) -> str:
-        """The unique name."""
-
-
-AnyPlayable = TypeVar("AnyPlayable", bound=Playable)
-AnyPlayable_co = TypeVar("AnyPlayable_co", bound=Playable, covariant=True)
-
-
-class PlayableGroup(Protocol, Generic[AnyPlayable_co]):
-    """Exchanges with equal triggers, in the order in which they are played."""
-
-    @property
-    def exchanges(self) -> Sequence[AnyPlayable_co]:
-        """At least one exchange."""
-
-    @property
-    def repeat(self) -> Repeat | None:
-        """The rule for a group that is used up; None for the default."""
-
-
-class PlayState:
-    """The exchanges that one session has played, and the position in each group of equal requests.
-
-    It belongs to the HTTP session, so a new Bayeux handshake does not reset it.
-    """
-
-    __slots__ = ("_cursors", "_round", "counts")
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        """The number of plays of each exchange in this session, by name."""
-        self._round: set[str] = set()
-        self._cursors: dict[str, int] = {}
-
-    def pick(self, group: PlayableGroup[AnyPlayable], repeat: Repeat) -> AnyPlayable | None:
-        """Return the exchange of a group that is played next; None if all are used up.
-
-        `repeat` is used if the group has no `repeat`. The cost doesn't depend on the length of the group.
-        """
-        exchanges = group.exchanges
-        first = exchanges[0].name
-        place = min(self._cursors.get(first, 0), len(exchanges))
-        while place < len(exchanges) and exchanges[place].name in self._round:
-            place += 1
-        self._cursors[first] = place
-        if place < len(exchanges):
-            return exchanges[place]
-        rule = group.repeat or repeat
-        if rule == "fail":
-            return None
-        if rule == "last":
-            return exchanges[-1]
-        self._round.difference_update(exchange.name for exchange in exchanges)
-        self._cursors.pop(first, None)
-        return exchanges[0]
-
-    def copy(self) -> PlayState:
-        """Return an independent copy."""
-        other = PlayState()
-        other.counts, other._round, other._cursors = dict(self.counts), set(self._round), dict(self._cursors)
-        return other
-
-    def reset_positions(self) -> None:
-        """Reset the positions in groups but keep the counts, because the scenario was replaced."""
-        self._cursors.clear()
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Forget the plays of exchanges that were removed."""
-        for name in names:
-            self.counts.pop(name, None)
-            self._round.discard(name)
-
-    def count(self, exchange: Playable) -> None:
-        """Count a play."""
-        self.counts[exchange.name] = self.counts.get(exchange.name, 0) + 1
-        self._round.add(exchange.name)
-
-    def was_played(self, name: str) -> bool:
-        """True if an exchange was played at least once."""
-        return name in self.counts
-
-    def allows(self, after: Sequence[str], before: Sequence[str]) -> bool:
-        """True if all of `after` and none of `before` were played in this session."""
-        return all(name in self.counts for name in after) and not any(name in self.counts for name in before)
-
-
-class References:
-    """The reference numbers that one session has used. `highest` is the highest number in the scenario."""
-
-    __slots__ = ("_highest", "_used")
-
-    def __init__(self, highest: int) -> None:
-        self._highest = highest
-        self._used: set[int] = set()
-
-    def take(self, recorded: int | None = None) -> int:
-        """Take the recorded number if it is free, else the next one above all others."""
-        if recorded is not None and recorded not in self._used:
-            self._used.add(recorded)
-            return recorded
-        self._highest += 1
-        return self._highest
-
-    def raise_to(self, highest: int) -> None:
-        """Take new numbers above this one, because the scenario was replaced."""
-        self._highest = max(self._highest, highest)
 
 
 SessionKind: TypeAlias = Literal["full", "provisional", "anonymous"]
@@ -185,7 +69,6 @@ class Session:
     """The value of its session cookie without the node; None until it is sent."""
     token: str | None = None
     """Its CSRF token; None until it is sent."""
-    plays: PlayState = field(default_factory=PlayState)
     user: str | None = None
     """The user that is logged in; None before a login and after a login without a user name."""
     authenticated: bool = False
@@ -200,12 +83,14 @@ class Session:
     """Seconds that the scenario's clock has moved in this session."""
     base: str = ""
     """Scheme and authority of the latest request."""
-    clients: dict[str, None] = field(default_factory=dict)
+    clients: tuple[str, ...] = ()
     """Its live CometD clients, oldest first."""
     had_client: bool = False
     """True if it has had a CometD client, or another session's client received its notifications."""
-    waiting: deque[Notify] = field(default_factory=deque)
+    waiting: list[Notify] = field(default_factory=list)
     """Notifications that were due while there was no client."""
+    names: tuple[tuple[NameKind, str], ...] = ()
+    """The names that find it, the one that is forgotten first at the beginning."""
     anchors: dict[Anchor, Ticks] = field(default_factory=dict)
     """The latest time of each event that a timeline entry can start with: exchanges, `connect`, `subscribe`."""
     timeline: dict[int, list[TimerHandle[Action]]] = field(default_factory=dict)
@@ -215,14 +100,31 @@ class Session:
     causes: int = 0
     """The number of times that actions were scheduled; it orders actions of equal time."""
     last_request: float = 0.0
+    start: Ticks = field(init=False)
+    """The time of its first request."""
+    _plays: PlayState | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.start = to_ticks(self.started)
+
+    @property
+    def plays(self) -> PlayState:
+        """The exchanges that it has played."""
+        if self._plays is None:
+            self._plays = PlayState()
+        return self._plays
+
+    @plays.setter
+    def plays(self, plays: PlayState) -> None:
+        self._plays = plays
 
     def ticks(self, now: float) -> Ticks:
         """Convert a time to ticks. Equal durations within a session give equal ticks at any time."""
-        return Ticks(to_ticks(self.started) + to_ticks(now - self.started))
+        return Ticks(self.start + to_ticks(now - self.started))
 
     def time(self, ticks: Ticks) -> float:
         """Convert ticks back to a time; `ticks(time(t))` is `t`."""
-        return self.started + to_seconds(Ticks(ticks - to_ticks(self.started)))
+        return self.started + to_seconds(Ticks(ticks - self.start))
 
 
 _MAX_NAMES = 100  # of each kind: browser cookies, bound values, credentials of one session; the oldest is forgotten
@@ -246,8 +148,12 @@ class Sessions:
         self._push_only: dict[int, Session] = {}  # with a CometD client, and without an HTTP request
         self._by_cookie: dict[str, Session] = {}
         self._by_client: dict[str, Session] = {}
-        self._named: dict[NameKind, dict[str, dict[int, Session]]] = {"browser": {}, "bound": {}, "credentials": {}}
-        self._names: dict[int, dict[tuple[NameKind, str], None]] = {}  # by the number of the session
+        self._named: dict[NameKind, dict[str, Session | dict[int, Session]]] = {
+            "browser": {},
+            "bound": {},
+            "credentials": {},
+        }
+        """The session of each name; if it names several, by number, and the one that was named last at the end."""
         self._fault_counts: OrderedDict[str, dict[int, int]] = OrderedDict()  # of clients without cookies, by address
         self._arrivals = 0
         self.configure(section)
@@ -255,6 +161,7 @@ class Sessions:
     def configure(self, section: SessionSection) -> None:
         """Apply the limits of a scenario."""
         self.idle_seconds = section.max_idle_seconds or _IDLE
+        self._no_end_before = float("-inf")  # no session can end before this time, whatever requests arrive
         self._max_provisional = section.max_provisional
 
     def __len__(self) -> int:
@@ -316,9 +223,13 @@ class Sessions:
 
     def end_expired(self, now: float) -> None:
         """End the sessions that were idle for too long and have no live client and no open WebSocket."""
+        if now < self._no_end_before:
+            return
+        self._no_end_before = now
         while self._live:
             session = next(iter(self._live.values()))
             if now - session.last_request < self.idle_seconds:
+                self._no_end_before = session.last_request + self.idle_seconds
                 return
             if session.clients or session.sockets:
                 self.touch(session, now)  # kept alive by its client; check again after the idle time
@@ -327,7 +238,7 @@ class Sessions:
 
     def discard(self, session: Session) -> None:
         """End a session that no later request can belong to."""
-        if not session.clients and not session.sockets and session.number not in self._names:
+        if not session.clients and not session.sockets and not session.names:
             self._close(session)
 
     def _close(self, session: Session) -> None:
@@ -336,7 +247,7 @@ class Sessions:
         self._provisional.pop(session.number, None)
         if session.cookie is not None:
             del self._by_cookie[session.cookie]
-        for kind, name in [*self._names.get(session.number, ())]:
+        for kind, name in session.names:
             self.remove_name(session, kind, name)
         if self._anonymous.get(session.key) is session:
             del self._anonymous[session.key]
@@ -360,7 +271,9 @@ class Sessions:
 
     def by_cookie(self, value: str | None) -> Session | None:
         """Return the session of a cookie, with any node after the dot (some balancers remove it)."""
-        return self._by_cookie.get(value.partition(".")[0]) if value else None
+        if not value:
+            return None
+        return self._by_cookie.get(value) or self._by_cookie.get(value.partition(".")[0])
 
     def by_client(self, client_id: str) -> Session | None:
         """Return the session of a live CometD client."""
@@ -372,7 +285,7 @@ class Sessions:
 
     def add_client(self, session: Session, client_id: str, browser: str | None) -> None:
         """Add a CometD client, and its Bayeux cookie, to a session."""
-        session.clients[client_id] = None
+        session.clients = (*session.clients, client_id)
         self._by_client[client_id] = session
         if not session.has_requests:
             self._push_only[session.number] = session
@@ -383,7 +296,7 @@ class Sessions:
         """Remove a CometD client from its session."""
         session = self._by_client.pop(client_id, None)
         if session is not None:
-            session.clients.pop(client_id, None)
+            session.clients = tuple([each for each in session.clients if each != client_id])
             if not session.clients:
                 self._push_only.pop(session.number, None)
 
@@ -393,10 +306,10 @@ class Sessions:
         A client that sends a handshake and another request at the same time starts two sessions and keeps one cookie.
         """
         session.successor = to
+        to.clients = (*to.clients, *session.clients)
         for client_id in session.clients:
-            to.clients[client_id] = None
             self._by_client[client_id] = to
-        session.clients = {}
+        session.clients = ()
         self._push_only.pop(session.number, None)
         if not to.has_requests:
             self._push_only[to.number] = to
@@ -423,34 +336,38 @@ class Sessions:
     # ------------------------------------------------------------------ other names
     def add_name(self, session: Session, kind: NameKind, name: str) -> None:
         """Add a browser cookie, a bound value or credentials that later requests of the session carry."""
-        names = self._names.setdefault(session.number, {})
-        names.pop((kind, name), None)
-        if len(names) >= _MAX_NAMES:
-            same_kind = [one for one in names if one[0] == kind]
+        if self.has_name(session, kind, name):
+            self.remove_name(session, kind, name)
+        if len(session.names) >= _MAX_NAMES:
+            same_kind = [one for one in session.names if one[0] == kind]
             if len(same_kind) >= _MAX_NAMES:
                 self.remove_name(session, *same_kind[0])
-        names[kind, name] = None
-        sessions = self._named[kind].setdefault(name, {})
-        sessions.pop(session.number, None)
-        sessions[session.number] = session
+        session.names = (*session.names, (kind, name))
+        named = self._named[kind].get(name)
+        if named is None:
+            self._named[kind][name] = session
+        elif isinstance(named, Session):
+            self._named[kind][name] = {named.number: named, session.number: session}
+        else:
+            named[session.number] = session
 
     def by_name(self, kind: NameKind, name: str | None) -> Session | None:
         """Return the latest session with a name."""
-        sessions = self._named[kind].get(name) if name else None
-        return next(reversed(sessions.values())) if sessions else None
+        named = self._named[kind].get(name) if name else None
+        return next(reversed(named.values())) if isinstance(named, dict) else named
 
     def has_name(self, session: Session, kind: NameKind, name: str) -> bool:
         """True if a name belongs to this session."""
-        return (kind, name) in self._names.get(session.number, ())
+        return (kind, name) in session.names
 
     def remove_name(self, session: Session, kind: NameKind, name: str) -> None:
         """Remove a name of a session."""
-        names, sessions = self._names[session.number], self._named[kind][name]
-        del names[kind, name], sessions[session.number]
-        if not sessions:
+        session.names = tuple([each for each in session.names if each != (kind, name)])
+        named = self._named[kind][name]
+        if isinstance(named, dict) and len(named) > 1:
+            del named[session.number]
+        else:
             del self._named[kind][name]
-        if not names:
-            del self._names[session.number]
 
     # ------------------------------------------------------------------ faults
     def share_fault_counts(self, session: Session, address: str) -> None:
@@ -469,12 +386,19 @@ class Sessions:
         session.fault_counts = dict(session.fault_counts)
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ResolvedSession:
     """The session of a request, and the header fields to add to its reply."""
 
     session: Session
     fields: list[tuple[str, str]]
+
+    def __init__(
+        self,
+        session: Session,
+        fields: list[tuple[str, str]],
+    ) -> None:
+        self.session, self.fields = session, fields
 
 
 class SessionResolver:

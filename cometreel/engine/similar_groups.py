@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, hashable
 from cometreel.scenario import NormalizedPublish, NormalizedRequest, RequestOrPublish
-from cometreel.scenario.exchange import ExchangeGroup, frozen
+from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import as_get, form_of
 from cometreel.scenario.request_pattern import ExactPath, FormBody, JsonBody, PublishPattern, RequestPattern, Trigger
@@ -126,4 +126,4 @@ def _members(part: str, value: object) -> Iterator[_SimilarityFeature]:
     """Yield the members that aren't objects or lists."""
     for key, member in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(member, dict | list):
-            yield part, key, frozen(member)
+            yield part, key, hashable(member)

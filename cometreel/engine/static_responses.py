@@ -6,10 +6,13 @@ Exchanges whose response depends on the request (templates, absolute URIs, ids c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
+from cometreel.bayeux import EncodedMessage
+from cometreel.bayeux.message_handlers import encoded_message, own_members
 from cometreel.engine.rendering import TimedEvents, delivered_once, in_order, rebase
 from cometreel.http_fields import JSON_TYPE
 from cometreel.jsonvalue import JSON, encode
@@ -23,16 +26,28 @@ from cometreel.scenario import (
     RenderContext,
     ReplySpec,
 )
-from cometreel.scenario.json_pointer import find, parse_pointer, replace
+from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.normalized_request import normalize_path
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Templated, Value
+from cometreel.wire import Headers
 
-__all__ = ["NumberPlace", "StaticEvents", "StaticReply", "StaticResponse", "literal_of", "reads", "static_response_of"]
+__all__ = [
+    "ByteParts",
+    "StaticEvents",
+    "StaticReply",
+    "StaticResponse",
+    "literal_of",
+    "reads",
+    "static_response_of",
+]
 
 _NO_REQUEST = RenderContext(NormalizedRequest("GET", normalize_path("/")))
 """A context for parts that don't depend on it."""
 _MARK = "\x00number\x00"
 _CUT = encode(_MARK)[1:-1]
+
+
+ByteParts: TypeAlias = "tuple[bytes | int, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +56,17 @@ class StaticReply:
 
     after_seconds: float
     status: int
-    headers: tuple[tuple[str, str], ...]
-    pieces: tuple[bytes | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NumberPlace:
-    """The place of a recorded reference number: the index of the message, and the path in its data."""
-
-    message: int
-    path: tuple[str, ...]
-    recorded: int
+    headers: Headers
+    pieces: ByteParts
 
 
 @dataclass(frozen=True, slots=True)
 class StaticEvents:
-    """The messages due at the same time, as recorded, and the places of their reference numbers."""
+    """The messages due at the same time, as recorded, and the pieces of each message that has a reference number."""
 
     timed: TimedEvents
-    numbers: tuple[NumberPlace, ...]
+    numbered: tuple[tuple[int, ByteParts], ...]
+    """The index of the message, and its pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,37 +90,41 @@ def _reply(spec: ReplySpec, profile: Profile) -> StaticReply | None:
         return None
     out = spec.render(_NO_REQUEST)
     if out.content is not None:
-        return StaticReply(out.after_seconds, out.status, out.headers, (out.content,))
+        return StaticReply(out.after_seconds, out.status, Headers(out.headers), (out.content,))
     if _has_uri(out.body) or _CUT in encode(out.body):
         return None
     typed = any(name.lower() == "content-type" for name, _ in out.headers)
     headers = out.headers if typed else (*out.headers, JSON_TYPE)
-    return StaticReply(out.after_seconds, out.status, headers, _pieces(out.body, profile))
+    return StaticReply(out.after_seconds, out.status, Headers(headers), _pieces(out.body, profile.reply, profile.map))
 
 
 def _events(exchange: Exchange, profile: Profile) -> tuple[StaticEvents, ...] | None:
     timed = [event for place, spec in enumerate(exchange.events, start=1) if (event := _event(spec, place))]
     if len(timed) < len(exchange.events):
         return None
-    return tuple(StaticEvents(one, _number_places(one, profile)) for one in in_order(timed, delivered_once))
+    return tuple([_encoded(one, profile) for one in in_order(timed, delivered_once)])
 
 
 def _event(spec: EventSpec, place: int) -> tuple[float, int, EventOut] | None:
     if not _is_fixed(spec) or (plan := spec.plan(_NO_REQUEST)).count != 1:
         return None
     out = spec.render(_NO_REQUEST)
-    return None if _has_uri(out.message.get("data")) else (max(0.0, plan.after_seconds), place, out)
+    if _has_uri(out.message.get("data")) or _CUT in encode(out.message):
+        return None
+    return max(0.0, plan.after_seconds), place, out
 
 
-def _number_places(timed: TimedEvents, profile: Profile) -> tuple[NumberPlace, ...]:
-    places = {
-        (number, parse_pointer(where)): value
-        for number, message in enumerate(timed.messages)
-        for pointer in profile.event
-        for where, value in find(message.get("data"), pointer)
-        if isinstance(value, int) and not isinstance(value, bool)
-    }
-    return tuple(NumberPlace(number, path, recorded) for (number, path), recorded in places.items())
+def _encoded(timed: TimedEvents, profile: Profile) -> StaticEvents:
+    """Encode the messages, once for all plays."""
+    encoded, numbered = [], []
+    pointers = tuple([f"/data{pointer}" for pointer in profile.event])
+    for index, message in enumerate(timed.messages):
+        assert not isinstance(message, EncodedMessage)
+        encoded.append(encoded_message(message))
+        pieces = _pieces(own_members(message), pointers)
+        if len(pieces) > 1:
+            numbered.append((index, pieces))
+    return StaticEvents(dataclasses.replace(timed, messages=tuple(encoded)), tuple(numbered))
 
 
 def _is_fixed(part: object) -> bool:
@@ -130,8 +141,8 @@ def _has_uri(value: JSON) -> bool:
     return rebase(value, "") != value
 
 
-def _pieces(body: JSON, profile: Profile) -> tuple[bytes | int, ...]:
-    """Encode a body as bytes, with the reference numbers of the correlation as separate integers."""
+def _pieces(body: JSON, pointers: Sequence[str], maps: Sequence[str] = ()) -> ByteParts:
+    """Encode a value as bytes, with the reference numbers at the pointers, and in the maps, as separate integers."""
     numbers: list[int] = []
 
     def mark(value: JSON) -> JSON:
@@ -143,9 +154,9 @@ def _pieces(body: JSON, profile: Profile) -> tuple[bytes | int, ...]:
     def mark_all(value: JSON) -> JSON:
         return {name: mark(each) for name, each in value.items()} if isinstance(value, dict) else mark(value)
 
-    for pointer in profile.reply:
+    for pointer in pointers:
         body = replace(body, pointer, mark)
-    for pointer in profile.map:
+    for pointer in maps:
         body = replace(body, pointer, mark_all)
     parts = encode(body).replace(b'"' + _CUT, _CUT).replace(_CUT + b'"', _CUT).split(_CUT)
     return tuple(numbers[int(part)] if place % 2 else part for place, part in enumerate(parts))

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.normalized_request import RequestOrPublish
 from cometreel.scenario.runtime_expressions import RuntimeExpression
+from cometreel.wire import Headers
 
 __all__ = [
     "Anchor",
@@ -172,7 +172,7 @@ def _epoch() -> datetime:
     return EPOCH
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class RenderContext:
     """The data that templates can use while one exchange is played.
 
@@ -194,18 +194,29 @@ class RenderContext:
     base: str = ""
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ReplyOut:
     """A rendered HTTP reply. The body is `content` unless that is None; then it is the JSON value `body`."""
 
     after_seconds: float
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] | Headers
     body: JSON = None
     content: bytes | None = None
 
+    def __init__(
+        self,
+        after_seconds: float,
+        status: int,
+        headers: tuple[tuple[str, str], ...] | Headers,
+        body: JSON = None,
+        content: bytes | None = None,
+    ) -> None:
+        self.after_seconds, self.status, self.headers, self.body = after_seconds, status, headers, body
+        self.content = content
 
-@immutable
+
+@dataclass(slots=True, unsafe_hash=True)
 class PublishReplyOut:
     """A rendered reply to a publish. `members` are the other members of the message (`data`, `ext`)."""
 
@@ -215,7 +226,7 @@ class PublishReplyOut:
     members: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class EventPlan:
     """The schedule of an event: first `after_seconds` after its cause, `count` times in all, `gap_seconds` apart."""
 
@@ -224,7 +235,7 @@ class EventPlan:
     gap_seconds: float = 0.0
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class EventOut:
     """A rendered event: a message (`channel`, `data`, `ext`) to deliver, or the end of the CometD session.
 

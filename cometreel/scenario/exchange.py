@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from cometreel.immutable import immutable
-from cometreel.jsonvalue import JSON, exact
+from cometreel.jsonvalue import JSON, hashable
 from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import (
     NormalizedPublish,
@@ -52,7 +51,7 @@ _CACHE_SIZE = 4096
 _NO_CAPTURES = Match({}, {}, {})
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Exchange:
     """One exchange. `index` is its position in the scenario; exchanges with equal patterns share a `group` number.
 
@@ -78,7 +77,7 @@ class Exchange:
         return match(self.trigger, request, ids)
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class ExchangeGroup:
     """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
 
@@ -292,19 +291,6 @@ class CompiledScenario:
         return normalize_publish(message, self.profile.request)
 
 
-def frozen(value: JSON) -> Hashable:
-    """Return a hashable value that is equal for equal JSON values: `1` equals `1.0`, but not `true`."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return ("bool", value)
-    if isinstance(value, dict):
-        return frozenset((key, frozen(member)) for key, member in value.items())
-    if isinstance(value, list):
-        return ("list", *map(frozen, value))
-    return exact(value) if isinstance(value, float) else value
-
-
 def _is_exact(group: ExchangeGroup) -> bool:
     """True if a match depends only on the request key: the pattern has no markers and no headers."""
     trigger = group.exchanges[0].trigger
@@ -337,7 +323,7 @@ def _shape_and_values(group: ExchangeGroup) -> tuple[tuple[Feature, ...], int]:
 def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]:
     if isinstance(trigger, PublishPattern):
         if isinstance(trigger.channel, Literal):
-            yield ("publish",), frozen(trigger.channel.value)
+            yield ("publish",), hashable(trigger.channel.value)
         else:
             yield ("kind",), "publish"
         yield from _features_of_matcher(("data",), trigger.data)
@@ -349,7 +335,7 @@ def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]
         yield ("segments",), len(trigger.path.segments)
         for number, segment in enumerate(trigger.path.segments):
             if isinstance(segment, Literal):
-                yield ("segment", str(number)), frozen(segment.value)
+                yield ("segment", str(number)), hashable(segment.value)
     yield from _features_of_matcher(("query",), trigger.query)
     if isinstance(trigger.body, JsonBody):
         yield from _features_of_matcher(("body",), trigger.body.matcher)
@@ -360,7 +346,7 @@ def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]
 def _features_of_matcher(feature: Feature, matcher: Matcher) -> Iterator[tuple[Feature, Hashable]]:
     """Yield a literal as a whole, otherwise its literal members down to a small depth."""
     if isinstance(matcher, Literal):
-        yield feature, frozen(matcher.value)
+        yield feature, hashable(matcher.value)
     elif isinstance(matcher, ObjectOf) and len(feature) <= _MAX_DEPTH:
         for key, member in matcher.members.items():
             yield from _features_of_matcher((*feature, key), member)
@@ -405,4 +391,4 @@ def _member(value: JSON, keys: Sequence[str]) -> Hashable:
         if not isinstance(value, Mapping) or key not in value:
             return _ABSENT
         value = value[key]
-    return frozen(value)
+    return hashable(value)

@@ -18,7 +18,6 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from cometreel.errors import FileInvalid
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.data_files import DataFiles
 from cometreel.scenario.sources import SourceFile, checked_source
@@ -73,7 +72,7 @@ class NotSeparable(Exception):
     """The file has an error, or its exchanges can't be separated with certainty."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class WrittenExchange:
     """One exchange as it is written. `has_markers` is false if no key in it starts with `$`."""
 

@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from cometreel import jsonvalue
 from cometreel.bounded_cache import BoundedCache
 from cometreel.http_fields import CACHED_LENGTH
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_pointer import remove
 from cometreel.wire import Headers, Request
@@ -88,7 +87,7 @@ def _decoded(segment: str) -> str:
         return segment
 
 
-@immutable
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class NormalizedRequest:
     """A normalised HTTP request.
 
@@ -107,12 +106,28 @@ class NormalizedRequest:
     headers: Headers = Headers()
     key: RequestKey | None = None
 
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        method: str,
+        path: NormalizedPath,
+        query: JSONObject | None = None,
+        content: bytes = b"",
+        is_json: bool = False,
+        body: JSON = None,
+        compared: JSON = None,
+        headers: Headers = Headers(),
+        key: RequestKey | None = None,
+    ) -> None:
+        self.method, self.path, self.query, self.content = method, path, ({} if query is None else query), content
+        self.is_json, self.body, self.compared, self.headers = is_json, body, compared, headers
+        self.key = key
+
     def form(self) -> JSONObject:
         """Return the fields of the body, read as a form."""
         return form_of(self.content, self.headers.charset())
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class NormalizedPublish:
     """A normalised Bayeux publish. `compared` is `data` without the ids that the client chooses."""
 
@@ -129,9 +144,8 @@ RequestOrPublish: TypeAlias = NormalizedRequest | NormalizedPublish
 def normalize_request(request: Request, ignored: Sequence[str] = ()) -> NormalizedRequest:
     """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
     key = (request.method, request.path, request.query, request.body)
-    if len(request.path) + len(request.query) + len(request.body) > _LONGEST or (
-        request.body and request.headers.charset()
-    ):
+    size = len(request.path) + len(request.query) + len(request.body)
+    if size > _LONGEST or (request.body and request.headers.charset()):
         return NormalizedRequest(*_parsed(key, tuple(ignored)), request.headers)
     cache_key = (key, tuple(ignored))
     parsed = _requests.get(cache_key)

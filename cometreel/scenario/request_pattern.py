@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.masking import HIDDEN, is_secret_header, masked_text
 from cometreel.scenario.matchers import (
@@ -31,7 +30,7 @@ from cometreel.scenario.yaml_writer import inline
 __all__ = ["Match", "MediaType", "Mismatch", "PublishPattern", "RequestPattern", "Trigger"]
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Match:
     """A match with its captures for the exchange, its captures for the session, and new `$id` bindings."""
 
@@ -40,7 +39,7 @@ class Match:
     ids: Mapping[str, JSON]
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Mismatch:
     """A mismatch: the JSON Pointers that agreed, and all differences."""
 
@@ -260,7 +259,7 @@ def _media_type(text: str) -> tuple[str, frozenset[tuple[str, str]]]:
     )
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class RequestPattern:
     """An HTTP request: method, path, query, the listed headers and the body must match."""
 

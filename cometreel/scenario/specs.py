@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, as_text
 
 from .checks import FieldCheck, channel, count, duration, flag, header_line, status
@@ -44,7 +44,7 @@ def _line(value: Value, scope: Scope, position: Position | None) -> str:
     return text
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class ReplySpec:
     """The reply to an HTTP request."""
 
@@ -80,7 +80,7 @@ class ReplySpec:
         return as_text(self.text.render(scope)).encode(errors="replace")
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class PublishReplySpec:
     """The reply to a publish."""
 
@@ -110,7 +110,7 @@ class PublishReplySpec:
         )
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class EventSpec:
     """One event of an exchange or of the timeline; `number` is its index there."""
 

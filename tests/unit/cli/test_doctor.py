@@ -59,7 +59,7 @@ def test_this_machine_meets_the_requirements(capsys: pytest.CaptureFixture[str])
     assert run(["doctor"]) == ExitCode.SUCCESS
     names = [re.split(r"\s{2,}", line)[1] for line in capsys.readouterr().out.splitlines()]
     assert names == [check.name for check in checks()]
-    assert names[:3] == ["Python", "listening", "pytest"]
+    assert names[:4] == ["Python", "engine", "listening", "pytest"]
     assert {"extra record", "extra load", "file limit", "local ports", "node", "haproxy", "chromium"} <= {*names}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cometreel import __version__
+from cometreel import __version__, wire
 from cometreel.cli import ExitCode, run
 from cometreel.cli.main import COMMANDS, CommandEntry, main
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
@@ -84,7 +84,8 @@ def test_a_usage_error_gives_a_line_and_exit_code_2(
 
 def test_version(capsys: pytest.CaptureFixture[str]):
     assert run(["--version"]) == ExitCode.SUCCESS
-    assert capsys.readouterr() == (f"cometreel {__version__}\n", "")
+    form = "pure Python" if wire.__file__.endswith(".py") else "compiled"
+    assert capsys.readouterr() == (f"cometreel {__version__} (engine: {form})\n", "")
 
 
 @pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])

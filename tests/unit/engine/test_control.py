@@ -148,6 +148,11 @@ def test_filtered_calls_and_slices_can_be_filtered_again(conversation: Talk) -> 
     assert calls != "calls"
 
 
+def test_a_call_is_created_once(conversation: Talk) -> None:
+    control = fill(conversation(SCENARIO))
+    assert [id(call) for call in control.calls] == [id(call) for call in control.calls]
+
+
 def test_an_unknown_filter_lists_the_valid_names(conversation: Talk) -> None:
     calls = control_of(conversation(SCENARIO)).calls
     with pytest.raises(OptionInvalid) as caught:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from cometreel.engine import ReplaySettings
 from cometreel.engine.id_generator import IdGenerator, user_id
 from cometreel.engine.matching import RoleAllocator
+from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.rendering import Numbering, rebase
 from cometreel.engine.scheduling import Schedule, Ticks
-from cometreel.engine.sessions import PlayState, References
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 
@@ -57,6 +57,14 @@ def test_items_for_which_is_due_is_false_stay_scheduled() -> None:
     schedule.add(Ticks(1), "b")
     assert list(schedule.due(Ticks(1), lambda _, thing: thing == "b")) == [(1, "b")]
     assert schedule.first() == (1, "a")
+
+
+def test_a_schedule_is_idle_until_its_first_item_is_due() -> None:
+    schedule: Schedule[str] = Schedule()
+    assert schedule.is_idle(5.0)
+    schedule.add(Ticks(2_000_000), "a")
+    assert schedule.is_idle(1.9)
+    assert not schedule.is_idle(2.0)
 
 
 # ------------------------------------------------------------------------------------------------ plays

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cometreel.engine.near_misses import explain
+from cometreel.engine.play_state import References
 from cometreel.engine.prepared_scenario import PreparedScenario
-from cometreel.engine.sessions import References, Session
+from cometreel.engine.sessions import Session
 from cometreel.engine.similar_groups import MOST
 from cometreel.scenario import CompiledScenario, loads
 from cometreel.scenario import builders as build
