@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,7 +79,10 @@ def test_the_health_check_passes_only_while_the_server_answers_and_leaves_no_tra
         backend = server.app.driver.engine
         assert isinstance(backend, Backend)
         assert (len(backend.sessions), list(backend.calls)) == (0, [])
-    assert subprocess.run(command, check=False, timeout=30, stderr=subprocess.DEVNULL).returncode != 0
+    with closing(socket.socket()) as bound:  # so that no other program listens on the port
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", int(port)))
+        assert subprocess.run(command, check=False, timeout=30, stderr=subprocess.DEVNULL).returncode != 0
 
 
 def test_the_entry_point_serves_the_folder_of_scenarios(tmp_path: Path):
