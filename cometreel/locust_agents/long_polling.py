@@ -6,7 +6,6 @@ It sends the messages of the client, passes the replies to it, wakes it at its d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Protocol
 
 from cometreel.bayeux import BayeuxClient, ClientEvent, Message, Send
@@ -127,7 +126,7 @@ class LongPollingTransport:
         # like the JavaScript client: these three have their name in the path, all others only a slash (CometD 3.1)
         target = f"{self._endpoint}/{_SUFFIXES.get(channel, '')}"
         body = self._poll(send.messages[0]) if channel == CONNECT else encode([*send.messages])
-        queued = QueuedRequest(self._head.post(target, body), send.patience, partial(self._handle_reply, send.number))
+        queued = _BayeuxRequest(self._head.post(target, body), send.patience, self, send.number)
         (self._polls if channel == CONNECT else self._posts).send(queued)
 
     def _poll(self, message: Message) -> bytes:
@@ -139,7 +138,8 @@ class LongPollingTransport:
             self._poll_start, _, self._poll_end = encode([{**message, "id": _ID}]).partition(_ID.encode())
         return b"%b%b%b" % (self._poll_start, str(message["id"]).encode(), self._poll_end)
 
-    def _handle_reply(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
+    def handle_reply(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
+        """Handle the outcome of the request with the messages of `Send` `number`."""
         messages = None
         if isinstance(outcome, HttpReply):
             self._on_reply(outcome)
@@ -148,6 +148,19 @@ class LongPollingTransport:
             self.process(self._client.failed(number, now), now)
         else:
             self.process(self._client.receive(messages, now, number=number), now)
+
+
+class _BayeuxRequest(QueuedRequest):
+    """The messages of one `Send`."""
+
+    __slots__ = ("_number", "_transport")
+
+    def __init__(self, request: bytes, patience: float, transport: LongPollingTransport, number: int) -> None:
+        super().__init__(request, patience)
+        self._transport, self._number = transport, number
+
+    def on_done(self, outcome: ReplyOrLoss, now: float) -> None:
+        self._transport.handle_reply(self._number, outcome, now)
 
 
 def _messages(reply: HttpReply) -> list[Message] | None:
