@@ -89,11 +89,6 @@ class Timing:
         self.actual = Latency()
         """From the time at which the request was sent."""
 
-    def record(self, intended: float, actual: float, at: float) -> None:
-        """Add a request that ended at `at`."""
-        self.intended.record(at - intended)
-        self.actual.record(at - actual)
-
     def merge(self, other: TimingState) -> None:
         """Add the values of another state."""
         self.intended.merge(other["intended"])
@@ -325,9 +320,9 @@ class Tally:
     def add(self, outcomes: Iterable[RequestOutcome]) -> None:
         """Count outcomes."""
         for outcome in outcomes:
-            if type(outcome) is Acknowledged:
+            if isinstance(outcome, Acknowledged):
                 self._new_acknowledged.append(outcome)
-            elif type(outcome) is Answered:
+            elif isinstance(outcome, Answered):
                 self._new_answered.append(outcome)
             elif isinstance(outcome, Unexpected | SessionLost):
                 self.strays[outcome.text] += 1
