@@ -130,6 +130,7 @@ class Agent:
         self.ledger = Ledger(f"agent-{number + 1}", late=config.late, patience=config.patience)
         self.ready, self.logged_out = Event(), Event()
         self.idle = True
+        self._stats, self._patience = context.stats, config.patience
         self._identity, self._credentials = Identity(context.target.authority, config.login, credentials), credentials
         self._posts = context.new_sender()
         self._client = BayeuxClient(ClientSettings(connection_type=config.transport, jitter=self._jitter))
@@ -189,7 +190,7 @@ class Agent:
         self.idle = False
         head = self._identity.head
         request = head.get(path) if body is None else head.post(path, body)
-        self._posts.send(_SentPost(request, self._context.config.patience, self, planned, intended))
+        self._posts.send(_SentPost(request, self._patience, self, planned, intended))
         return True
 
     def log_out(self) -> None:
@@ -278,7 +279,7 @@ class Agent:
     # ------------------------------------------------------------------ CometD events
     def _handle_reply(self, reply: HttpReply) -> None:
         self._identity.update(reply)
-        if session_gone(reply) and self._context.clock.now() > self._logged_in_at + _GRACE:
+        if reply.status != 200 and session_gone(reply) and self._context.clock.now() > self._logged_in_at + _GRACE:
             self._log_in()
 
     def _handle_events(self, events: Sequence[ClientEvent], now: float) -> None:
@@ -337,7 +338,7 @@ class Agent:
         """Record a POST that is sent now."""
         self._queued -= 1
         exchange = self.ledger.sent(planned, intended, now)
-        self._context.stats.sent(exchange)
+        self._stats.sent(exchange)
         self._set_timeout()
         return exchange
 
@@ -359,7 +360,7 @@ class Agent:
 
     def _record(self, outcomes: Sequence[RequestOutcome]) -> None:
         if outcomes:
-            self._context.stats.add(outcomes)
+            self._stats.add(outcomes)
             self._check_idle()
 
     def _check_idle(self) -> None:

@@ -6,6 +6,7 @@ It sends the messages of the client, passes the replies to it, wakes it at its d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from cometreel.bayeux import BayeuxClient, ClientEvent, Message, Send
@@ -18,7 +19,17 @@ __all__ = ["BayeuxTransport", "DeadlineTimer", "EventCallback", "LongPollingTran
 
 CONNECT = "/meta/connect"
 _ID = "<id>"
-_SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect"}
+_SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect", "": ""}
+
+
+@lru_cache(maxsize=1)
+def _targets(endpoint: str) -> dict[str, str]:
+    """Return the path of each meta channel, and with the key `""` that of all other channels.
+
+    Like the JavaScript client: three channels have their name in the path, all others only a slash (CometD 3.1).
+    """
+    return {channel: f"{endpoint}/{suffix}" for channel, suffix in _SUFFIXES.items()}
+
 
 EventCallback = Callable[[Sequence[ClientEvent], float], None]
 """Receives the events of a Bayeux client (never a `Send`) and the current time."""
@@ -87,13 +98,8 @@ class LongPollingTransport:
         on_events: EventCallback,
         on_reply: Callable[[HttpReply], None],
     ) -> None:
-        self._client, self._head, self._endpoint, self._on_events, self._on_reply = (
-            client,
-            head,
-            endpoint,
-            on_events,
-            on_reply,
-        )
+        self._client, self._head, self._on_events, self._on_reply = client, head, on_events, on_reply
+        self._targets = _targets(endpoint)
         self._posts, self._polls = senders
         self._deadline_timer = DeadlineTimer(clock, client, self.process)
         self._session: JSON = None
@@ -122,12 +128,15 @@ class LongPollingTransport:
             self._on_events(others, now)
 
     def _send(self, send: Send) -> None:
-        channel = str(send.messages[0]["channel"])
-        # like the JavaScript client: these three have their name in the path, all others only a slash (CometD 3.1)
-        target = f"{self._endpoint}/{_SUFFIXES.get(channel, '')}"
-        body = self._poll(send.messages[0]) if channel == CONNECT else encode([*send.messages])
-        queued = _BayeuxRequest(self._head.post(target, body), send.patience, self, send.number)
-        (self._polls if channel == CONNECT else self._posts).send(queued)
+        first = send.messages[0]
+        channel = str(first["channel"])
+        target = self._targets.get(channel) or self._targets[""]
+        if channel == CONNECT:
+            request = self._head.post(target, self._poll(first))
+            self._polls.send(_BayeuxRequest(request, send.patience, self, send.number))
+        else:
+            request = self._head.post(target, encode([*send.messages]))
+            self._posts.send(_BayeuxRequest(request, send.patience, self, send.number))
 
     def _poll(self, message: Message) -> bytes:
         """Return the body of a poll. Polls of one session differ in their id only."""
