@@ -60,11 +60,11 @@ class DeadlineTimer:
 
     def due(self, now: float) -> list[ClientEvent]:
         """Return the events that are due now; else set the timer."""
+        if events := self._client.advance(now):
+            return events
         deadline = self._client.deadline()
         if deadline is None:
             return []
-        if deadline <= now:
-            return self._client.advance(now)
         if self._timer is None or self._timer.due > deadline:
             self.cancel()
             self._timer = self._clock.call_at(deadline, self._wake)
@@ -133,10 +133,10 @@ class LongPollingTransport:
         target = self._targets.get(channel) or self._targets[""]
         if channel == CONNECT:
             request = self._head.post(target, self._poll(first))
-            self._polls.send(_BayeuxRequest(request, send.patience, self, send.number))
+            self._polls.send(_SentMessages(request, send.patience, self, send.number))
         else:
             request = self._head.post(target, encode([*send.messages]))
-            self._posts.send(_BayeuxRequest(request, send.patience, self, send.number))
+            self._posts.send(_SentMessages(request, send.patience, self, send.number))
 
     def _poll(self, message: Message) -> bytes:
         """Return the body of a poll. Polls of one session differ in their id only."""
@@ -159,7 +159,7 @@ class LongPollingTransport:
             self.process(self._client.receive(messages, now, number=number), now)
 
 
-class _BayeuxRequest(QueuedRequest):
+class _SentMessages(QueuedRequest):
     """The messages of one `Send`."""
 
     __slots__ = ("_number", "_transport")
