@@ -88,9 +88,9 @@ class LocustStats:
         self.tallies.add(outcomes)
         collects = self._only_locust_listens
         for outcome in outcomes:
-            if collects and type(outcome) is Acknowledged:
+            if collects and isinstance(outcome, Acknowledged):
                 self._acknowledged.append(outcome)
-            elif collects and type(outcome) is Answered and not outcome.late:
+            elif collects and isinstance(outcome, Answered) and not outcome.late:
                 self._answered.append(outcome)
             else:
                 self._fire_outcome(outcome)
