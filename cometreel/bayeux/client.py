@@ -114,7 +114,7 @@ class BayeuxClient:
                 events += self._receive_meta(message, now)
             else:
                 events.append(Received(message))
-        if number is not None and self._pending and any(pending.number == number for pending in self._pending.values()):
+        if number is not None and self._pending:
             events += self.failed(number, now)
         return events
 
@@ -180,10 +180,10 @@ class BayeuxClient:
         return self._send([message], held)
 
     def _subscribe_missing(self) -> list[ClientEvent]:
-        if self.client_id is None or self.state is ClientState.CLOSING:
+        if False not in self.subscriptions.values() or self.client_id is None or self.state is ClientState.CLOSING:
             return []
         missing = [channel for channel, has in self.subscriptions.items() if not has]
-        in_progress = self._subscribing() if missing else set()
+        in_progress = self._subscribing()
         messages = [self._message(SUBSCRIBE, subscription=channel) for channel in missing if channel not in in_progress]
         return [self._send(messages)] if messages else []
 

@@ -90,8 +90,9 @@ class ArrivalPlan:
             return Arrival(at, kind, "", draw % SHARES, draw // SHARES)
         owners = self.owners.of(kind)
         candidates = range(len(owners)) if positions is None else positions[kind]
-        position = candidates[draw % len(candidates)]
-        return Arrival(at, kind, owners[position], _share_of(position), draw // len(candidates))
+        turn, place = divmod(draw, len(candidates))
+        position = candidates[place]
+        return Arrival(at, kind, owners[position], _share_of(position), turn)
 
     def closed_loop_arrival(self, agent: int, number: int, positions: Positions | None = None) -> Arrival:
         """Return the n-th request of an agent in a closed loop, where it sends one after each answer."""

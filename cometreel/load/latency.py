@@ -1,7 +1,7 @@
 """Latencies in HDR histograms: three significant digits from one microsecond to one hour, merged without loss.
 
 The histogram and its encoding (HdrHistogram V2, which other tools read) are those of the `hdrhistogram` package. Two
-parts are implemented here: recording, because `record_value` takes 2 µs and each exchange needs four calls; and
+parts are implemented here: recording, because `record_value` takes 2 µs and each exchange has five values; and
 percentiles, because the package rounds a rank to the nearest instead of up.
 """
 
@@ -51,6 +51,12 @@ class Latency:
     def record(self, seconds: float) -> None:
         """Add one value. Negative values, caused by clock rounding, count as 0."""
         self._new.append(seconds)
+        if len(self._new) >= _FULL:
+            self._sort()
+
+    def record_all(self, seconds: list[float]) -> None:
+        """Add several values."""
+        self._new += seconds
         if len(self._new) >= _FULL:
             self._sort()
 

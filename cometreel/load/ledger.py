@@ -137,8 +137,10 @@ class Ledger:
     # ------------------------------------------------------------------ time
     def deadline(self) -> float | None:
         """Return the time at which `advance` must be called next."""
-        self._skip_settled()
-        return self._by_deadline[0].sent + self._patience if self._by_deadline else None
+        by_deadline = self._by_deadline
+        while by_deadline and by_deadline[0].settled_at is not None:
+            by_deadline.popleft()
+        return by_deadline[0].sent + self._patience if by_deadline else None
 
     def advance(self, now: float) -> list[RequestOutcome]:
         """Give up all exchanges whose patience is over."""
@@ -148,7 +150,10 @@ class Ledger:
             exchange = by_deadline.popleft()
             if exchange.settled_at is None:
                 outcomes += self._expire(exchange, exchange.sent + patience)
-        while settled and self._forgotten(settled[0], now):
+        while settled:
+            settled_at = settled[0].settled_at
+            if settled_at is None or settled_at + patience > now:
+                break
             self._forget(settled.popleft())
         return outcomes
 
@@ -169,10 +174,6 @@ class Ledger:
         return outcomes
 
     # ------------------------------------------------------------------ internals
-    def _skip_settled(self) -> None:
-        while self._by_deadline and not self._by_deadline[0].open:
-            self._by_deadline.popleft()
-
     def _deliver_early(self, exchange: PendingRequest) -> list[RequestOutcome]:
         """Match early notifications to this exchange, and report those that no open POST can match any more."""
         outcomes: list[RequestOutcome] = []

@@ -25,6 +25,8 @@ class OwnerKind(Enum):
     USER = "user"
     """Another user, by id."""
 
+    __hash__ = object.__hash__  # that of Enum is a Python function, and each request looks its kind up several times
+
     @property
     def label(self) -> str:
         """The name in reports and limits: `Agent`, `Place`, `AgentGroup`, `PlaceGroup`, `User`."""

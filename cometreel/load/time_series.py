@@ -38,14 +38,14 @@ class TimeSeries:
         self.width = 1
         self._intervals: dict[int, list[int]] = {}
 
-    def sent(self, at: float) -> None:
-        """Count a POST."""
-        self._interval(int(at))[0] += 1
+    def sent(self, at: float, count: int = 1) -> None:
+        """Count POSTs of one second."""
+        self._interval(int(at))[0] += count
 
-    def answered(self, at: float, micros: int) -> None:
-        """Count an answer and its latency from the intended start."""
+    def answered(self, at: float, micros: int, count: int = 1) -> None:
+        """Count answers of one second, and the highest of their latencies from the intended start."""
         interval = self._interval(int(at))
-        interval[1] += 1
+        interval[1] += count
         interval[3] = max(interval[3], micros)
 
     def failed(self, at: float) -> None:

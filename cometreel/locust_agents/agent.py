@@ -43,7 +43,7 @@ from cometreel.locust_agents.login import (
     session_gone,
 )
 from cometreel.locust_agents.long_polling import BayeuxTransport, LongPollingTransport
-from cometreel.locust_agents.request_queue import QueuedRequest, RequestSender
+from cometreel.locust_agents.request_queue import CallbackRequest, QueuedRequest, RequestSender
 from cometreel.locust_agents.request_queue import ReplyOrLoss as HttpOutcome
 from cometreel.locust_agents.scenario_script import STATE_CHANGES, AnyAnswer, ScenarioScript
 from cometreel.locust_agents.websocket_transport import WebSocketTransport
@@ -130,6 +130,7 @@ class Agent:
         self.ledger = Ledger(f"agent-{number + 1}", late=config.late, patience=config.patience)
         self.ready, self.logged_out = Event(), Event()
         self.idle = True
+        self._stats, self._patience = context.stats, config.patience
         self._identity, self._credentials = Identity(context.target.authority, config.login, credentials), credentials
         self._posts = context.new_sender()
         self._client = BayeuxClient(ClientSettings(connection_type=config.transport, jitter=self._jitter))
@@ -187,10 +188,9 @@ class Agent:
             return False
         self._queued += 1
         self.idle = False
-        post = _SentPost(self, planned, intended)
         head = self._identity.head
         request = head.get(path) if body is None else head.post(path, body)
-        self._posts.send(QueuedRequest(request, self._context.config.patience, post.on_done, post.on_sent))
+        self._posts.send(_SentPost(request, self._patience, self, planned, intended))
         return True
 
     def log_out(self) -> None:
@@ -251,7 +251,7 @@ class Agent:
             if not self._stopping:
                 self._run_steps(steps, then, outcome)
 
-        self._posts.send(QueuedRequest(self._identity.request(step), self._context.config.patience, answered))
+        self._posts.send(CallbackRequest(self._identity.request(step), self._context.config.patience, answered))
 
     def _login_failed(self, error: str) -> None:
         self._logging_in = False
@@ -279,7 +279,7 @@ class Agent:
     # ------------------------------------------------------------------ CometD events
     def _handle_reply(self, reply: HttpReply) -> None:
         self._identity.update(reply)
-        if session_gone(reply) and self._context.clock.now() > self._logged_in_at + _GRACE:
+        if reply.status != 200 and session_gone(reply) and self._context.clock.now() > self._logged_in_at + _GRACE:
             self._log_in()
 
     def _handle_events(self, events: Sequence[ClientEvent], now: float) -> None:
@@ -328,7 +328,9 @@ class Agent:
         else:
             end_session = self._identity.request(end)
             self._posts.send(
-                QueuedRequest(end_session, self._context.config.patience, lambda _outcome, _now: self.logged_out.set())
+                CallbackRequest(
+                    end_session, self._context.config.patience, lambda _outcome, _now: self.logged_out.set()
+                )
             )
 
     # ------------------------------------------------------------------ outcomes
@@ -336,7 +338,7 @@ class Agent:
         """Record a POST that is sent now."""
         self._queued -= 1
         exchange = self.ledger.sent(planned, intended, now)
-        self._context.stats.sent(exchange)
+        self._stats.sent(exchange)
         self._set_timeout()
         return exchange
 
@@ -358,7 +360,7 @@ class Agent:
 
     def _record(self, outcomes: Sequence[RequestOutcome]) -> None:
         if outcomes:
-            self._context.stats.add(outcomes)
+            self._stats.add(outcomes)
             self._check_idle()
 
     def _check_idle(self) -> None:
@@ -379,12 +381,13 @@ class Agent:
         self._set_timeout()
 
 
-class _SentPost:
-    """One request, from the queue to its reply."""
+class _SentPost(QueuedRequest):
+    """One request of an agent, from the queue to its reply."""
 
     __slots__ = ("_agent", "_exchange", "_intended", "_planned")
 
-    def __init__(self, agent: Agent, planned: PlannedRequest, intended: float) -> None:
+    def __init__(self, request: bytes, patience: float, agent: Agent, planned: PlannedRequest, intended: float) -> None:
+        super().__init__(request, patience)
         self._agent, self._planned, self._intended = agent, planned, intended
         self._exchange: PendingRequest | None = None
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import httptools
 
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON
 
-__all__ = ["FORM_KIND", "BrokenReply", "HttpReply", "ReplyParser", "RequestHead", "lenient_json"]
+__all__ = ["FORM_KIND", "BrokenReply", "HttpReply", "ReplyParser", "RequestHead", "known_reply", "lenient_json"]
 
 JSON_KIND, FORM_KIND = b"application/json;charset=UTF-8", b"application/x-www-form-urlencoded"
 
 
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # mypy doesn't know it
+_OPENING: Final = ("{", "[")
 
 
 def lenient_json(body: bytes) -> JSON:
     """Parse a body as JSON; None if it isn't JSON. It is faster and less strict than `cometreel.jsonvalue`."""
     try:
-        value: JSON = _scan(body.decode().lstrip(), 0)[0]
+        text = body.decode()
+        value: JSON = _scan(text if text[:1] in _OPENING else text.lstrip(), 0)[0]
     except (ValueError, StopIteration):
         return None
     return value
@@ -75,6 +77,39 @@ class RequestHead:
         return b"POST " + target.encode("ascii") + self._joined + extra + tail + body
 
 
+_HEAD_END: Final = b"\r\n\r\n"
+_KNOWN: Final[dict[bytes, tuple[HttpReply, int]]] = {}
+"""Heads of earlier replies, each with its reply without the body, and the length of the body.
+
+The replies of a server repeat few heads, so that most are looked up instead of parsed.
+"""
+_MOST_KNOWN: Final = 1_000
+_LONGEST_KNOWN: Final = 1_000  # bytes
+
+
+def known_reply(data: bytes) -> HttpReply | None:
+    """Return the reply if `data` is exactly one reply with the head of an earlier one; else use a `ReplyParser`."""
+    end = data.find(_HEAD_END) + 4
+    known = _KNOWN.get(data[:end])
+    if known is None:
+        return None
+    reply, length = known
+    if len(data) != end + length:
+        return None
+    return HttpReply(reply.status, reply.headers, data[end:], last=False)
+
+
+def _remember_head(data: bytes, reply: HttpReply) -> None:
+    """Remember the head of a reply that `data` contains exactly: the head alone defines the length of its body."""
+    end = data.find(_HEAD_END) + 4
+    has_length = data.startswith(b"HTTP/1.") and any(name == b"content-length" for name, _ in reply.headers)
+    if reply.last or not has_length or end > _LONGEST_KNOWN or len(data) != end + len(reply.body):
+        return
+    if len(_KNOWN) >= _MOST_KNOWN:
+        _KNOWN.clear()  # a server with a header that differs in each reply
+    _KNOWN[data[:end]] = reply._replace(body=b""), len(reply.body)
+
+
 class ReplyParser:
     """Parses replies: with a length, chunked, or ended by the connection. 1xx replies are skipped."""
 
@@ -93,6 +128,7 @@ class ReplyParser:
 
         :raises BrokenReply: if it isn't HTTP.
         """
+        starts_reply = not self._in_reply
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -100,6 +136,8 @@ class ReplyParser:
         except httptools.HttpParserError as error:
             raise BrokenReply(f"the data is not an HTTP reply: {error}") from None
         replies, self._replies = self._replies, []
+        if starts_reply and len(replies) == 1:
+            _remember_head(data, replies[0])
         return replies
 
     def end(self) -> list[HttpReply]:

@@ -6,7 +6,7 @@ It sends the messages of the client, passes the replies to it, wakes it at its d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache
 from typing import Protocol
 
 from cometreel.bayeux import BayeuxClient, ClientEvent, Message, Send
@@ -19,7 +19,17 @@ __all__ = ["BayeuxTransport", "DeadlineTimer", "EventCallback", "LongPollingTran
 
 CONNECT = "/meta/connect"
 _ID = "<id>"
-_SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect"}
+_SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect", "": ""}
+
+
+@lru_cache(maxsize=1)
+def _targets(endpoint: str) -> dict[str, str]:
+    """Return the path of each meta channel, and with the key `""` that of all other channels.
+
+    Like the JavaScript client: three channels have their name in the path, all others only a slash (CometD 3.1).
+    """
+    return {channel: f"{endpoint}/{suffix}" for channel, suffix in _SUFFIXES.items()}
+
 
 EventCallback = Callable[[Sequence[ClientEvent], float], None]
 """Receives the events of a Bayeux client (never a `Send`) and the current time."""
@@ -50,11 +60,11 @@ class DeadlineTimer:
 
     def due(self, now: float) -> list[ClientEvent]:
         """Return the events that are due now; else set the timer."""
+        if events := self._client.advance(now):
+            return events
         deadline = self._client.deadline()
         if deadline is None:
             return []
-        if deadline <= now:
-            return self._client.advance(now)
         if self._timer is None or self._timer.due > deadline:
             self.cancel()
             self._timer = self._clock.call_at(deadline, self._wake)
@@ -88,13 +98,8 @@ class LongPollingTransport:
         on_events: EventCallback,
         on_reply: Callable[[HttpReply], None],
     ) -> None:
-        self._client, self._head, self._endpoint, self._on_events, self._on_reply = (
-            client,
-            head,
-            endpoint,
-            on_events,
-            on_reply,
-        )
+        self._client, self._head, self._on_events, self._on_reply = client, head, on_events, on_reply
+        self._targets = _targets(endpoint)
         self._posts, self._polls = senders
         self._deadline_timer = DeadlineTimer(clock, client, self.process)
         self._session: JSON = None
@@ -123,12 +128,15 @@ class LongPollingTransport:
             self._on_events(others, now)
 
     def _send(self, send: Send) -> None:
-        channel = str(send.messages[0]["channel"])
-        # like the JavaScript client: these three have their name in the path, all others only a slash (CometD 3.1)
-        target = f"{self._endpoint}/{_SUFFIXES.get(channel, '')}"
-        body = self._poll(send.messages[0]) if channel == CONNECT else encode([*send.messages])
-        queued = QueuedRequest(self._head.post(target, body), send.patience, partial(self._handle_reply, send.number))
-        (self._polls if channel == CONNECT else self._posts).send(queued)
+        first = send.messages[0]
+        channel = str(first["channel"])
+        target = self._targets.get(channel) or self._targets[""]
+        if channel == CONNECT:
+            request = self._head.post(target, self._poll(first))
+            self._polls.send(_SentMessages(request, send.patience, self, send.number))
+        else:
+            request = self._head.post(target, encode([*send.messages]))
+            self._posts.send(_SentMessages(request, send.patience, self, send.number))
 
     def _poll(self, message: Message) -> bytes:
         """Return the body of a poll. Polls of one session differ in their id only."""
@@ -139,7 +147,8 @@ class LongPollingTransport:
             self._poll_start, _, self._poll_end = encode([{**message, "id": _ID}]).partition(_ID.encode())
         return b"%b%b%b" % (self._poll_start, str(message["id"]).encode(), self._poll_end)
 
-    def _handle_reply(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
+    def handle_reply(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
+        """Handle the outcome of the request with the messages of `Send` `number`."""
         messages = None
         if isinstance(outcome, HttpReply):
             self._on_reply(outcome)
@@ -148,6 +157,19 @@ class LongPollingTransport:
             self.process(self._client.failed(number, now), now)
         else:
             self.process(self._client.receive(messages, now, number=number), now)
+
+
+class _SentMessages(QueuedRequest):
+    """The messages of one `Send`."""
+
+    __slots__ = ("_number", "_transport")
+
+    def __init__(self, request: bytes, patience: float, transport: LongPollingTransport, number: int) -> None:
+        super().__init__(request, patience)
+        self._transport, self._number = transport, number
+
+    def on_done(self, outcome: ReplyOrLoss, now: float) -> None:
+        self._transport.handle_reply(self._number, outcome, now)
 
 
 def _messages(reply: HttpReply) -> list[Message] | None:

@@ -17,7 +17,7 @@ from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.login import LoginRefused
-from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestQueue
+from cometreel.locust_agents.request_queue import CallbackRequest, ReplyOrLoss, RequestQueue
 from cometreel.locust_agents.run_options import RunOptions
 
 __all__ = ["check_open_files", "check_server", "raise_open_files"]
@@ -59,7 +59,7 @@ class _PreflightAgent:
 
     def _send(self, request: bytes) -> HttpReply:
         answer: AsyncResult[ReplyOrLoss] = AsyncResult()
-        self._sender.send(QueuedRequest(request, self._config.patience, lambda outcome, _now: answer.set(outcome)))
+        self._sender.send(CallbackRequest(request, self._config.patience, lambda outcome, _now: answer.set(outcome)))
         outcome = answer.get()
         assert outcome is not None
         if isinstance(outcome, ConnectionLoss):

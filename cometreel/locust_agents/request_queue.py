@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from cometreel.locust_agents.connection import Connection, ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop, Timer, clock
-from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser
+from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser, known_reply
 from cometreel.locust_agents.load_target import LoadTarget
 
-__all__ = ["QueuedRequest", "ReplyOrLoss", "RequestQueue", "RequestSender"]
+__all__ = ["CallbackRequest", "QueuedRequest", "ReplyOrLoss", "RequestQueue", "RequestSender"]
 
 ReplyOrLoss: TypeAlias = HttpReply | ConnectionLoss
 """The outcome of a request."""
 
 
-@dataclass(slots=True)
 class QueuedRequest:
     """A request with its timeout in seconds after it was sent. `on_sent` and `on_done` are called with its outcome."""
 
-    request: bytes
-    patience: float
-    on_done: Callable[[ReplyOrLoss, float], None]
-    on_sent: Callable[[float], None] | None = None
+    __slots__ = ("patience", "request")
+
+    def __init__(self, request: bytes, patience: float) -> None:
+        self.request = request
+        self.patience = patience
+
+    def on_sent(self, now: float) -> None:  # most requests have nothing to do
+        """Handle the sending of the request."""
+
+    @abstractmethod
+    def on_done(self, outcome: ReplyOrLoss, now: float) -> None:
+        """Handle the outcome of the request."""
+
+
+class CallbackRequest(QueuedRequest):
+    """A request that calls a function with its outcome."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, request: bytes, patience: float, call: Callable[[ReplyOrLoss, float], None]) -> None:
+        super().__init__(request, patience)
+        self._call = call
+
+    def on_done(self, outcome: ReplyOrLoss, now: float) -> None:
+        """Call the function."""
+        self._call(outcome, now)
 
 
 class RequestSender(Protocol):
@@ -94,8 +115,7 @@ class RequestQueue:
             self._parser = None
         now = clock()
         self._due = now + queued.patience
-        if queued.on_sent is not None:
-            queued.on_sent(now)
+        queued.on_sent(now)
         self._connection.send(queued.request)
         queued.request = b""  # frees memory: the request may wait for a long time
         if self._timer is None or self._timer.due > self._due:
@@ -104,6 +124,11 @@ class RequestQueue:
     # ------------------------------------------------------------------ events of the connection
     def data_received(self, data: bytes, now: float) -> None:
         """Handle data."""
+        if self._parser is None and self._current is not None:
+            known = known_reply(data)
+            if known is not None:
+                self._complete(known, now)
+                return
         parser = self._parser or (_IDLE_PARSERS.pop() if _IDLE_PARSERS else ReplyParser())
         try:
             replies = parser.feed(data)

@@ -36,7 +36,7 @@ from cometreel.load import (
 )
 from cometreel.locust_agents.agent import Agent, AgentContext
 from cometreel.locust_agents.event_loop import EventLoop, clock
-from cometreel.locust_agents.locust_stats import LocustStats
+from cometreel.locust_agents.locust_stats import FLUSH_INTERVAL, LocustStats
 from cometreel.locust_agents.request_queue import RequestQueue
 from cometreel.locust_agents.run_options import RunOptions
 
@@ -96,6 +96,7 @@ class WorkerRun:
         self._context = AgentContext(
             options.target, options.config, self.stats, random, self.event_loop, self._new_sender, self.event_loop
         )
+        self._flush_stats(clock())
         self._leases = WorkerLeases(name)
         self._agents: dict[int, Agent] = {}
         self._sorted_agents: list[Agent] | None = None
@@ -207,6 +208,10 @@ class WorkerRun:
             self.tallies.unsent(seconds)
             return False
         return True
+
+    def _flush_stats(self, now: float) -> None:
+        self.stats.flush()
+        self.event_loop.call_at(now + FLUSH_INTERVAL, self._flush_stats)
 
     # ------------------------------------------------------------------ messages
     def _report_loop(self) -> None:
@@ -320,6 +325,7 @@ class WorkerRun:
         while not self._is_finished() and clock() < self._finish_by:
             gevent.sleep(_FINISH_INTERVAL)
         self._measure()
+        self.stats.flush()
         self._final = self.tallies.whole.state()
         self.send_report()
 
@@ -332,6 +338,7 @@ class WorkerRun:
             greenlet.kill(block=False)
         for agent in list(self._agents.values()):
             agent.close()
+        self.stats.flush()
         self.event_loop.stop()
 
 

@@ -49,8 +49,7 @@ class MemorySender:
     def _next(self) -> None:
         if self._waiting and self._current is None and not self.closed:
             queued = self._current = self._waiting.pop(0)
-            if queued.on_sent is not None:
-                queued.on_sent(self._world.time)
+            queued.on_sent(self._world.time)
             self._request_id = self._world.send(queued.request, self.answered)
             number = self._request_id
             self._world.call_at(self._world.time + queued.patience, lambda _now: self._overdue(number))

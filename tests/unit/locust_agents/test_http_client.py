@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser, RequestHead
+from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser, RequestHead, known_reply
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
@@ -72,6 +72,25 @@ def test_data_that_is_not_http_is_an_error():
 def test_an_unrequested_upgrade_is_an_error():
     with pytest.raises(BrokenReply, match="another protocol"):
         ReplyParser().feed(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+
+
+def test_a_reply_with_the_head_of_an_earlier_one_needs_no_parser():
+    assert known_reply(LENGTH.replace(b"X-A: b", b"X-A: known")) is None
+    ReplyParser().feed(LENGTH.replace(b"X-A: b", b"X-A: known"))
+    again = LENGTH.replace(b"X-A: b", b"X-A: known").replace(b"hello", b"world")
+    assert known_reply(again) == ReplyParser().feed(again)[0]
+
+
+@pytest.mark.parametrize("data", [LENGTH[:-1], LENGTH + b"H", LENGTH + LENGTH, LENGTH[:20], b"", b"\r\n\r\n"])
+def test_data_that_is_not_exactly_one_reply_needs_a_parser(data: bytes):
+    ReplyParser().feed(LENGTH)
+    assert known_reply(data) is None
+
+
+@pytest.mark.parametrize("data", [CHUNKED, EMPTY, ANNOUNCED, LAST], ids=["chunked", "empty", "informational", "last"])
+def test_a_reply_whose_head_gives_no_length_always_needs_a_parser(data: bytes):
+    ReplyParser().feed(data)
+    assert known_reply(data) is None
 
 
 def test_requests_as_bytes():
