@@ -33,11 +33,13 @@ from cometreel.wire import Headers
 
 __all__ = [
     "ByteParts",
+    "ReadyResponse",
     "StaticEvents",
     "StaticReply",
     "StaticResponse",
     "literal_of",
     "reads",
+    "ready_response_of",
     "static_response_of",
 ]
 
@@ -75,6 +77,27 @@ class StaticResponse:
 
     reply: StaticReply | None = None
     events: tuple[StaticEvents, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyResponse:
+    """The response of an exchange of which no part must be rendered."""
+
+    reply: StaticReply
+    events: tuple[StaticEvents, ...]
+    numbers: tuple[int, ...]
+    """The recorded reference numbers, those of the reply first."""
+    first_after: float
+    """The delay of the first events; that of the reply if there are none."""
+
+
+def ready_response_of(static: StaticResponse, numbers: tuple[int, ...]) -> ReadyResponse | None:
+    """Return the response of an exchange if it is static in all parts; otherwise None."""
+    if static.reply is None or static.events is None:
+        return None
+    reply = dataclasses.replace(static.reply, after_seconds=max(0.0, static.reply.after_seconds))
+    first_after = min([each.timed.after_seconds for each in static.events], default=reply.after_seconds)
+    return ReadyResponse(reply, static.events, numbers, first_after)
 
 
 def static_response_of(exchange: Exchange, profile: Profile) -> StaticResponse:

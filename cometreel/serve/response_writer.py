@@ -50,7 +50,7 @@ def reply_bytes(reply: Reply, head: ParsedHead, *, close: bool) -> bytes:
 
     :raises FieldInvalid: if a field can't be sent.
     """
-    key = (reply.status, *reply.headers)
+    key = (reply.status, reply.headers.fields)
     begin = _HEADS.get(key) or _encoded(key, reply)
     if head.method == "HEAD" or reply.status in BODILESS:
         fields = [field for field in reply_fields(reply, head.method) if field[0] == b"content-length"]

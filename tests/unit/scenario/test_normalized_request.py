@@ -63,7 +63,7 @@ def test_query(text: str, query: dict[str, JSON]) -> None:
 
 def test_compared_leaves_out_ids_chosen_by_the_client() -> None:
     request = Request(1, "post", "/x", body=b'{"operationId": "123", "data": {"id": 1}}')
-    normalized = normalize_request(request, ["/operationId"])
+    normalized = normalize_request(request, ("/operationId",))
     assert normalized.method == "POST"
     assert normalized.body == {"operationId": "123", "data": {"id": 1}}
     assert normalized.compared == {"data": {"id": 1}}
