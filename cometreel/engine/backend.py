@@ -292,10 +292,11 @@ class Backend:
         else:
             locked_out = self._resolver.auth != "open" and self._resolver.is_locked_out(session)
             result = self._handler.handle(request, session, now, locked_out=locked_out)
-            effects = result.effects
-            if fields:
-                effects = tuple([_with_fields(each, fields) if isinstance(each, Reply) else each for each in effects])
-            self._effects += effects
+            if isinstance(result, Reply):
+                self._effects.append(_with_fields(result, fields))
+                return
+            for effect in result.effects:
+                self._effects.append(_with_fields(effect, fields) if isinstance(effect, Reply) else effect)
             if (timer := result.timer) is not None:
                 _add_fields(timer, fields)
                 self._pending[request.id] = timer

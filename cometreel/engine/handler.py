@@ -14,7 +14,7 @@ from cometreel.engine.faults import Faults, triggered
 from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator, RoleValues
 from cometreel.engine.near_misses import Miss, explain, miss_reply
 from cometreel.engine.play_state import References
-from cometreel.engine.player import Player, Timeline, actions_of, joined, static_events
+from cometreel.engine.player import Player, Timeline, actions_of, static_events
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import RequestJournal
@@ -193,8 +193,8 @@ class RequestHandler:
             return None
         return error_reply(request.id, 404, 6, "no exchange has this path")
 
-    def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> HandlerResult:
-        """Handle an HTTP request."""
+    def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> Reply | HandlerResult:
+        """Handle an HTTP request; return its reply alone if nothing else is to be performed now."""
         normalized = normalize_request(request, self._ignored)
         if self._responders and not locked_out:
             result = self._ask_responders(normalized, request, session, now)
@@ -223,7 +223,7 @@ class RequestHandler:
 
     def _play_ready(
         self, choice: ExchangeChoice, ready: ReadyResponse, request: Request, session: Session, now: float
-    ) -> HandlerResult:
+    ) -> Reply | HandlerResult:
         """Play an exchange whose reply and notifications are ready: only their reference numbers are new.
 
         It has the same result as `_play`, which also renders templates and applies faults. Most requests come here, so
@@ -233,13 +233,13 @@ class RequestHandler:
         exchange, player, reply = choice.exchange, self._player, ready.reply
         live = player.count_ready(choice, ready, session)
         self._record(_source_of(request, session, now), exchange.name, "played", reply.status)
-        answer = Reply(request.id, reply.status, reply.headers, joined(reply.pieces, live))
+        answer = Reply(request.id, reply.status, reply.headers, reply.body.joined(live))
         at = session.ticks(now)
         if exchange.name in self._prepared.anchors:
             self.on_anchor(session, exchange.name, at)
         if player.is_next(reply.after_seconds, ready.first_after, at):
             player.schedule_ready(exchange, ready, live, session, at, self._journal.last)
-            return HandlerResult((answer,))
+            return answer
         events = actions_of(static_events(ready.events, live), session, Cause(exchange.name, call=self._journal.last))
         scheduled = [ScheduledAction(reply.after_seconds, AnswerRequest(session, answer)), *events]
         return HandlerResult(timer=_reply_timer(player.schedule(scheduled, session, at, exchange.index)))

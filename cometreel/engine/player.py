@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from cometreel.bayeux import EncodedMessage
 from cometreel.engine import faults
@@ -31,7 +31,7 @@ from cometreel.engine.rendering import (
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.sessions import Session
-from cometreel.engine.static_responses import ByteParts, ReadyResponse, StaticEvents, ready_response_of
+from cometreel.engine.static_responses import ReadyResponse, StaticEvents, ready_response_of
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import (
     Anchor,
@@ -46,7 +46,7 @@ from cometreel.scenario import (
     User,
 )
 
-__all__ = ["Player", "StartEntry", "Timeline", "actions_of", "joined", "static_events"]
+__all__ = ["Player", "StartEntry", "Timeline", "actions_of", "static_events"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_NUMBERS: Mapping[int, int] = {}
@@ -151,7 +151,7 @@ class Player:
         reply = None
         if static.reply is not None and not hands_out:
             ready = static.reply
-            reply = ReplyOut(ready.after_seconds, ready.status, ready.headers, None, joined(ready.pieces, live))
+            reply = ReplyOut(ready.after_seconds, ready.status, ready.headers, None, ready.body.joined(live))
         events = None if static.events is None or actions else static_events(static.events, live)
         if reply is not None and events is not None:
             return RenderedExchange(reply, events)
@@ -291,13 +291,6 @@ def actions_of(events: Sequence[TimedEvents], session: Session, cause: Cause) ->
     ]
 
 
-def joined(pieces: ByteParts, live: Mapping[int, int]) -> bytes:
-    """Return the bytes of a static response with live reference numbers."""
-    if len(pieces) == 1:
-        return cast("bytes", pieces[0])
-    return b"".join([piece if isinstance(piece, bytes) else b"%d" % live.get(piece, piece) for piece in pieces])
-
-
 def static_events(static: Sequence[StaticEvents], live: Mapping[int, int]) -> tuple[TimedEvents, ...]:
     """Return static events with live reference numbers."""
     return tuple([_numbered(each, live) if each.numbered else each.timed for each in static])
@@ -310,10 +303,10 @@ def _numbered(static: StaticEvents, live: Mapping[int, int]) -> TimedEvents:
 
 def _numbered_messages(static: StaticEvents, live: Mapping[int, int]) -> tuple[JSONObject | EncodedMessage, ...]:
     messages = list(static.timed.messages)
-    for index, pieces in static.numbered:
+    for index, body in static.numbered:
         recorded = messages[index]
         assert isinstance(recorded, EncodedMessage)
-        messages[index] = EncodedMessage(recorded.channel, joined(pieces, live))
+        messages[index] = EncodedMessage(recorded.channel, body.joined(live))
     return tuple(messages)
 
 

@@ -105,6 +105,8 @@ class NormalizedRequest:
     compared: JSON = None
     headers: Headers = Headers()
     key: RequestKey | None = None
+    other_headers: int = field(default=0, init=False, repr=False, compare=False)
+    """The `id` of the header fields of the latest equal request that had others; for the cache of equal requests."""
 
     def __init__(  # noqa: PLR0913, PLR0917
         self,
@@ -121,6 +123,7 @@ class NormalizedRequest:
         self.method, self.path, self.query, self.content = method, path, ({} if query is None else query), content
         self.is_json, self.body, self.compared, self.headers = is_json, body, compared, headers
         self.key = key
+        self.other_headers = 0
 
     def form(self) -> JSONObject:
         """Return the fields of the body, read as a form."""
@@ -153,16 +156,22 @@ def normalize_request(request: Request, ignored: tuple[str, ...] = ()) -> Normal
 
 
 def _normalized(request: Request, ignored: tuple[str, ...], equal: NormalizedRequest | None) -> NormalizedRequest:
-    """Return a new normalised request; it shares the values of an equal one with other header fields."""
+    """Return a new normalised request; it shares the values of an equal one with other header fields.
+
+    It takes the place of the equal one in the cache if it comes twice in succession, because a client then sends it.
+    """
     key = (request.method, request.path, request.query, request.body)
     size, headers = len(request.path) + len(request.query) + len(request.body), request.headers
     if size > _LONGEST or (request.body and headers.charset()):
         return NormalizedRequest(*_parsed(key, ignored), headers)
-    if equal is not None and equal.key is not None:
-        content, is_json = equal.content, equal.is_json
+    if equal is None:
+        made = NormalizedRequest(*_parsed(key, ignored), headers, key)
+    else:
         method, path, query, body, compared = equal.method, equal.path, equal.query, equal.body, equal.compared
-        return NormalizedRequest(method, path, query, content, is_json, body, compared, headers, equal.key)
-    made = NormalizedRequest(*_parsed(key, ignored), headers, key)
+        made = NormalizedRequest(method, path, query, equal.content, equal.is_json, body, compared, headers, equal.key)
+        if equal.other_headers != id(headers):
+            equal.other_headers = id(headers)
+            return made
     entry_size = _ENTRY_SIZE + _PARSED_SIZE * (len(request.query) + len(request.body)) + headers_size(headers)
     _requests.put((*key, ignored), made, entry_size)
     return made
