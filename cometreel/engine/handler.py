@@ -204,7 +204,7 @@ class RequestHandler:
         if not had_role and (role := self._role_values.role_in(normalized)) is not None:
             self._session_roles.assign(session, role)
         choice = self._chooser.choose(normalized, session, locked_out=locked_out)
-        if choice is not None and not (self.faults.by_exchange or request.method == "HEAD"):
+        if choice is not None and not (self.faults.by_exchange or normalized.method == "HEAD"):
             ready = self._player.ready_response(choice.exchange)
             if ready is not None:
                 return self._play_ready(choice, ready, request, session, now)
