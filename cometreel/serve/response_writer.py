@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -133,6 +134,7 @@ def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(lines)
 
 
+@lru_cache(maxsize=64)
 def _status_line(status: int) -> bytes:
     try:
         phrase = HTTPStatus(status).phrase
