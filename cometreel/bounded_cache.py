@@ -26,11 +26,11 @@ class BoundedCache(Generic[K, V]):
         """Returns the value of a key; None if there is none."""
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Add a value under a new key. A value that is larger than a hundredth of the limit is not kept."""
+        """Add or replace a value. A value that is larger than a hundredth of the limit is not kept."""
         if size * 100 > self._limit:
             return
+        self._total += size - self._sizes.get(key, 0)
         self._entries[key], self._sizes[key] = value, size
-        self._total += size
         while self._total > self._limit:
             oldest = next(iter(self._entries))
             del self._entries[oldest]

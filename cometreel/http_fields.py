@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TypeAlias
@@ -32,6 +32,7 @@ __all__ = [
     "field_text",
     "head_length",
     "headers_from_raw",
+    "headers_size",
     "in_utf_8",
     "media_type",
     "raw_from_headers",
@@ -70,7 +71,7 @@ def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = F
 
 HEADS: BoundedCache[tuple[RawFields, bool], Headers] = BoundedCache(32_000_000)
 """The header fields of recent requests, by their raw fields and whether Content-Encoding is left out."""
-_FIELD_SIZE = 700  # bytes of a field besides its text: tuples, two texts as bytes and as text, the index of `Headers`
+_FIELD_SIZE = 700  # bytes of a field besides its text
 
 
 def cached_headers(fields: RawFields, *, decoded: bool = False) -> Headers:
@@ -80,8 +81,13 @@ def cached_headers(fields: RawFields, *, decoded: bool = False) -> Headers:
     if headers is None:
         kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
         headers = Headers((field_text(name), field_text(value)) for name, value in kept)
-        HEADS.put(key, headers, sum(3 * (len(name) + len(value)) + _FIELD_SIZE for name, value in fields))
+        HEADS.put(key, headers, headers_size(fields))
     return headers
+
+
+def headers_size(fields: Iterable[tuple[Sized, Sized]]) -> int:
+    """Estimate the memory of header fields in bytes: as bytes, as text, and the index of `Headers`."""
+    return sum([3 * (len(name) + len(value)) + _FIELD_SIZE for name, value in fields])
 
 
 def raw_from_headers(headers: Headers) -> RawFields:

@@ -55,10 +55,11 @@ def charset_of(content_type: str) -> str:
 class Headers:
     """HTTP header fields: ordered, repeatable, with case-insensitive names."""
 
-    __slots__ = ("_by_name", "_charset", "_cookies", "_fields")
+    __slots__ = ("_by_name", "_charset", "_cookies", "fields")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self._fields = tuple(fields)
+        self.fields = tuple(fields)
+        """The fields, in order."""
         self._by_name: dict[str, list[str]] | None = None  # built at the first lookup; replies never need it
         self._cookies: dict[str, str] | None = None
         self._charset: str | None = None
@@ -79,7 +80,7 @@ class Headers:
     def _index(self) -> dict[str, list[str]]:
         if self._by_name is None:
             self._by_name = {}
-            for name, value in self._fields:
+            for name, value in self.fields:
                 self._by_name.setdefault(name.lower(), []).append(value)
         return self._by_name
 
@@ -108,19 +109,19 @@ class Headers:
         return self._charset
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._fields)
+        return iter(self.fields)
 
     def __len__(self) -> int:
-        return len(self._fields)
+        return len(self.fields)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and self._fields == other._fields
+        return isinstance(other, Headers) and self.fields == other.fields
 
     def __hash__(self) -> int:
-        return hash(self._fields)
+        return hash(self.fields)
 
     def __repr__(self) -> str:
-        return f"Headers({[name for name, _ in self._fields]})"  # values may be secrets
+        return f"Headers({[name for name, _ in self.fields]})"  # values may be secrets
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -28,7 +28,7 @@ from cometreel.engine.request_journal import Calls, RequestJournal
 from cometreel.engine.responders import Responder, check_responders
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.session_finder import SessionFinder
-from cometreel.engine.sessions import ResolvedSession, Session, SessionResolver, Sessions
+from cometreel.engine.sessions import ReplyFields, Session, SessionResolver, Sessions
 from cometreel.http_fields import error_reply, in_utf_8
 from cometreel.identity import TokenHash
 from cometreel.jsonvalue import JSONObject
@@ -89,6 +89,7 @@ class Backend:
     def _use(self, scenario: CompiledScenario, previous: PreparedScenario | None = None) -> None:
         """Create everything that depends on the scenario; `previous` is that before exchanges were added or removed."""
         self.scenario, self._endpoint = scenario, self.server.settings.endpoint
+        self._endpoint_base = self._endpoint.rstrip("/")
         self._router.keeps_when_gone = scenario.session.when_gone == "keep"
         self._prepared = prepared = PreparedScenario(scenario, previous)
         values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
@@ -143,21 +144,29 @@ class Backend:
             return [error_reply(request.id, 413, 10, text), *self._take_effects()]
         if request.body and request.headers.charset():
             request = replace(request, body=in_utf_8(request.headers, request.body))
-        endpoint = self._endpoint
-        is_bayeux = request.path == endpoint or is_endpoint(request.path[: len(endpoint) + 1], endpoint)
+        is_bayeux = self._is_bayeux(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
-        if not (is_bayeux or request.websocket or self._responders) and (reply := self._handler.unasked(request)):
+        may_be_unasked = request.method != "POST" and not (is_bayeux or request.websocket or self._responders)
+        if may_be_unasked and (reply := self._handler.unasked(request)) is not None:
             return [reply, *self._take_effects()]
-        self.sessions.end_expired(now)
-        resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
+        if now >= self.sessions.no_end_before:
+            self.sessions.end_expired(now)
+        session, fields = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
         if is_bayeux:
-            self._receive_bayeux(request, resolved, now)
+            self._receive_bayeux(request, session, fields, now)
         else:
-            self._receive_http(request, resolved, now)
+            self._receive_http(request, session, fields, now)
         self._catch_up(now)
-        if resolved.session.kind == "anonymous":
-            self._finder.release(resolved.session)
+        if session.kind == "anonymous":
+            self._finder.release(session)
         return self._take_effects()
+
+    def _is_bayeux(self, path: str) -> bool:
+        """True if a path is the Bayeux endpoint or below it."""
+        endpoint = self._endpoint
+        return path.startswith(self._endpoint_base) and (
+            path == endpoint or is_endpoint(path[: len(endpoint) + 1], endpoint)
+        )
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Process one text frame of an open WebSocket."""
@@ -272,26 +281,27 @@ class Backend:
         return self._take_effects()
 
     # ------------------------------------------------------------------ requests
-    def _receive_http(self, request: Request, resolved: ResolvedSession, now: float) -> None:
-        session, fields = resolved.session, resolved.fields
+    def _receive_http(self, request: Request, session: Session, fields: ReplyFields, now: float) -> None:
         if request.websocket:
             refusal = error_reply(request.id, 404, 6, "this path is not a WebSocket endpoint")
             self._effects.append(_with_fields(refusal, fields))
-        elif self._resolver.lacks_token(request, session):
+        elif self._resolver.auth == "csrf" and self._resolver.lacks_token(request, session):
             self._handler.record_refusal(request, session, now, "no CSRF token")
             refusal = error_reply(request.id, 403, 3, "Missing or invalid Csrf token")
             self._effects.append(_with_fields(refusal, fields))
         else:
-            locked_out = self._resolver.is_locked_out(session)
+            locked_out = self._resolver.auth != "open" and self._resolver.is_locked_out(session)
             result = self._handler.handle(request, session, now, locked_out=locked_out)
+            if isinstance(result, Reply):
+                self._effects.append(_with_fields(result, fields))
+                return
             for effect in result.effects:
-                self._effects.append(_with_fields(effect, fields) if fields and isinstance(effect, Reply) else effect)
+                self._effects.append(_with_fields(effect, fields) if isinstance(effect, Reply) else effect)
             if (timer := result.timer) is not None:
                 _add_fields(timer, fields)
                 self._pending[request.id] = timer
 
-    def _receive_bayeux(self, request: Request, resolved: ResolvedSession, now: float) -> None:
-        session, fields = resolved.session, resolved.fields
+    def _receive_bayeux(self, request: Request, session: Session, fields: ReplyFields, now: float) -> None:
         if self._resolver.is_locked_out(session):
             self._handler.record_refusal(request, session, now, "not logged in")
             self._effects.append(_with_fields(access_denied(request), fields))
@@ -300,8 +310,12 @@ class Backend:
 
     # ------------------------------------------------------------------ time
     def _catch_up(self, now: float) -> None:
-        """Process everything that is due by now in the order of time; actions before the server's own timers."""
-        if self._is_idle(now):
+        """Process everything that is due by now in the order of time; actions before the server's own timers.
+
+        Called several times for each request. Usually nothing is due, so that is checked first.
+        """
+        first = self._deadlines.first
+        if (first is None or first > now) and self._schedule.is_idle(now):
             self._time = max(self._time, now)
             return
         while True:
@@ -322,11 +336,6 @@ class Backend:
                 self.counters.lateness.observe(now - due)
             self._time = max(self._time, min(due, now))
             self._perform(action, self._time)
-
-    def _is_idle(self, now: float) -> bool:
-        """True if nothing is due by now. Called several times for each request, so it does the least possible."""
-        timer = self._deadlines.first
-        return (timer is None or timer > now) and self._schedule.is_idle(now)
 
     def _take_effects(self) -> list[Effect]:
         if not self._effects:
@@ -368,11 +377,11 @@ class Backend:
             self._pending[action.answer.request_id] = timer
 
 
-def _with_fields(reply: Reply, fields: list[tuple[str, str]]) -> Reply:
+def _with_fields(reply: Reply, fields: ReplyFields) -> Reply:
     return Reply(reply.request_id, reply.status, Headers([*reply.headers, *fields]), reply.body) if fields else reply
 
 
-def _add_fields(timer: TimerHandle[Action], fields: list[tuple[str, str]]) -> None:
+def _add_fields(timer: TimerHandle[Action], fields: ReplyFields) -> None:
     """Add header fields to a reply that is scheduled."""
     action = timer.item
     if fields and isinstance(action, AnswerRequest) and isinstance(action.answer, Reply):

@@ -42,6 +42,8 @@ class BoundValues:
         self._scenario, self._sessions, self._new_value = scenario, sessions, new_value
         self._rules = scenario.session.bind
         self._places = tuple(dict.fromkeys(place for rule in self._rules for place in rule.places))
+        self.has_places = bool(self._places)
+        """True if a request or a message can carry a value."""
         self._segments = _captured_segments(scenario) if self._rules else {}
         self.handed_out = {
             exchange.index: recorded
@@ -56,7 +58,7 @@ class BoundValues:
     # ------------------------------------------------------------------ values that clients send back
     def in_request(self, request: Request) -> Iterator[str]:
         """Yield the values at the places of a request that the rules name."""
-        if not self._places:
+        if not self.has_places:
             return
         normalized = self._scenario.normalize_request(request)
         for place in self._places:

@@ -116,7 +116,13 @@ class Driver:
         """
         if self._performing:
             raise BugError("a callback of the driver begins a request; expected `loop.call_soon`")
-        return self._perform(self.engine.receive(request, self._loop.time()), request.id)
+        effects = self.engine.receive(request, self._loop.time())
+        if len(effects) == 1 and not self._effects:  # in most cases the reply, and nothing else is to be performed
+            effect = effects[0]
+            if isinstance(effect, Reply) and effect.request_id == request.id:
+                self._set_timer()
+                return effect
+        return self._perform(effects, request.id)
 
     async def wait(self, request_id: int) -> DriverReply:
         """Wait for the reply to a held request."""

@@ -14,7 +14,7 @@ from cometreel.engine.faults import Faults, triggered
 from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator, RoleValues
 from cometreel.engine.near_misses import Miss, explain, miss_reply
 from cometreel.engine.play_state import References
-from cometreel.engine.player import Player, Timeline, actions_of
+from cometreel.engine.player import Player, Timeline, actions_of, static_events
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import RequestJournal
@@ -22,6 +22,7 @@ from cometreel.engine.responders import Responder, Response, call_responder, res
 from cometreel.engine.scheduling import Ticks, TimerHandle
 from cometreel.engine.session_roles import SessionRoles
 from cometreel.engine.sessions import Session, Sessions
+from cometreel.engine.static_responses import ReadyResponse
 from cometreel.http_fields import JSON_TYPE, error_reply
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import (
@@ -94,6 +95,7 @@ class RequestHandler:
         log: Callable[[Log], None],
     ) -> None:
         self.scenario = prepared.scenario
+        self._ignored = self.scenario.profile.request
         self.faults = Faults(self.scenario.faults)
         self._prepared, self._settings, self._player, self._sessions = prepared, settings, player, sessions
         self._responders, self._journal, self._log = responders, journal, log
@@ -191,32 +193,56 @@ class RequestHandler:
             return None
         return error_reply(request.id, 404, 6, "no exchange has this path")
 
-    def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> HandlerResult:
-        """Handle an HTTP request."""
-        normalized = normalize_request(request, self.scenario.profile.request)
-        source = _source_of(request, session, now)
+    def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> Reply | HandlerResult:
+        """Handle an HTTP request; return its reply alone if nothing else is to be performed now."""
+        normalized = normalize_request(request, self._ignored)
         if self._responders and not locked_out:
-            response = self._call_responders(normalized, session)
-            if isinstance(response, ResponderFailed):
-                return self._failed(request, source, response.text)
-            if response is not None:
-                self._record(source, None, "responder", response.status)
-                return self._schedule_response(response, request, session, now)
-        has_role = session.role is not None
-        if session.role is None and (role := self._role_values.role_in(normalized)) is not None:
+            result = self._ask_responders(normalized, request, session, now)
+            if result is not None:
+                return result
+        had_role = session.role is not None
+        if not had_role and (role := self._role_values.role_in(normalized)) is not None:
             self._session_roles.assign(session, role)
         choice = self._chooser.choose(normalized, session, locked_out=locked_out)
+        if choice is not None and not (self.faults.by_exchange or normalized.method == "HEAD"):
+            ready = self._player.ready_response(choice.exchange)
+            if ready is not None:
+                return self._play_ready(choice, ready, request, session, now)
+        source = _source_of(request, session, now)
         if choice is None:
             from_get = self._head_from_get(normalized, source, locked_out=locked_out)
             if from_get is not None:
                 return self._answer_head(from_get, request, source)
             return self._unmatched(request, normalized, source, locked_out=locked_out)
         if session.kind == "anonymous" and self._player.hands_out(choice.exchange):
-            source = _source_of(request, self._own_session(choice.exchange, session, now, has_role), now)
+            source = _source_of(request, self._own_session(choice.exchange, session, now, had_role), now)
         try:
             return self._play(choice, normalized, request, source)
         except TemplateFailed as error:
             return self._failed(request, source, f"{choice.exchange.name!r} can't be played: {error}")
+
+    def _play_ready(
+        self, choice: ExchangeChoice, ready: ReadyResponse, request: Request, session: Session, now: float
+    ) -> Reply | HandlerResult:
+        """Play an exchange whose reply and notifications are ready: only their reference numbers are new.
+
+        It has the same result as `_play`, which also renders templates and applies faults. Most requests come here, so
+        there are no steps in between: the play is counted, the call recorded, the bytes are joined, and the
+        notifications go to the schedule.
+        """
+        exchange, player, reply = choice.exchange, self._player, ready.reply
+        live = player.count_ready(choice, ready, session)
+        self._record(_source_of(request, session, now), exchange.name, "played", reply.status)
+        answer = Reply(request.id, reply.status, reply.headers, reply.body.joined(live))
+        at = session.ticks(now)
+        if exchange.name in self._prepared.anchors:
+            self.on_anchor(session, exchange.name, at)
+        if player.is_next(reply.after_seconds, ready.first_after, at):
+            player.schedule_ready(exchange, ready, live, session, at, self._journal.last)
+            return answer
+        events = actions_of(static_events(ready.events, live), session, Cause(exchange.name, call=self._journal.last))
+        scheduled = [ScheduledAction(reply.after_seconds, AnswerRequest(session, answer)), *events]
+        return HandlerResult(timer=_reply_timer(player.schedule(scheduled, session, at, exchange.index)))
 
     def _play(
         self, choice: ExchangeChoice, normalized: NormalizedRequest, request: Request, source: _CallSource
@@ -241,7 +267,7 @@ class RequestHandler:
             scheduled = [*ends, *scheduled]
         at = session.ticks(source.at)
         self.on_anchor(session, exchange.name, at)
-        if self._player.is_next(after, scheduled, at):
+        if self._player.is_next(after, min([each.after_seconds for each in scheduled], default=after), at):
             self._player.schedule(scheduled, session, at, exchange.index)
             return HandlerResult((answer,))
         scheduled.insert(0, ScheduledAction(after, AnswerRequest(session, answer)))
@@ -280,6 +306,19 @@ class RequestHandler:
             return reply
         length = len(http_reply(0, from_get[1]).body)
         return replace(reply, headers=(*reply.headers, ("Content-Length", str(length))))
+
+    def _ask_responders(
+        self, normalized: NormalizedRequest, request: Request, session: Session, now: float
+    ) -> HandlerResult | None:
+        """Return the answer of the first responder that gives one, or None."""
+        response = self._call_responders(normalized, session)
+        if response is None:
+            return None
+        source = _source_of(request, session, now)
+        if isinstance(response, ResponderFailed):
+            return self._failed(request, source, response.text)
+        self._record(source, None, "responder", response.status)
+        return self._schedule_response(response, request, session, now)
 
     def _schedule_response(self, response: Response, request: Request, session: Session, now: float) -> HandlerResult:
         headers = tuple(response.headers.items())

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from cometreel.bayeux import EncodedMessage
 from cometreel.engine import faults
@@ -31,11 +31,13 @@ from cometreel.engine.rendering import (
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.sessions import Session
-from cometreel.engine.static_responses import ByteParts, StaticEvents
+from cometreel.engine.static_responses import ReadyResponse, StaticEvents, ready_response_of
+from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import (
     Anchor,
     Exchange,
     FaultAction,
+    Match,
     NormalizedPublish,
     RenderContext,
     ReplyOut,
@@ -44,9 +46,10 @@ from cometreel.scenario import (
     User,
 )
 
-__all__ = ["Player", "StartEntry", "Timeline", "actions_of"]
+__all__ = ["Player", "StartEntry", "Timeline", "actions_of", "static_events"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_NUMBERS: Mapping[int, int] = {}
 
 
 class Player:
@@ -61,6 +64,7 @@ class Player:
         values: BoundValues,
     ) -> None:
         self._prepared, self._values = prepared, values
+        self._ready: dict[int, ReadyResponse | None] = {}  # of the exchanges that were played, by index
         self.seed = settings.seed or ""
         """The seed of generated values: the same in each run unless the user sets another."""
         self.scale = settings.scale
@@ -79,15 +83,57 @@ class Player:
         :raises TemplateFailed: if a template can't be evaluated for this request; then it isn't counted.
         """
         exchange, match = choice.exchange, choice.match
-        if match.session_captures:
-            session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change session values
-        if match.ids:
-            session.ids.update(match.ids)
+        if match.session_captures or match.ids:
+            _capture(match, session)
         rendered = self._render(exchange, choice, normalized, session, actions)
         session.plays.count(exchange)
         if rendered.reply is not None:
             session.clock += max(0.0, rendered.reply.after_seconds)
         return rendered
+
+    def ready_response(self, exchange: Exchange) -> ReadyResponse | None:
+        """Return the reply and the notifications of an exchange if all their bytes are ready; otherwise None."""
+        index = exchange.index
+        ready = self._ready.get(index)
+        if ready is None and index not in self._ready:
+            static = self._prepared.static_responses.get(index) or self._prepared.static_response(exchange)
+            numbers = self._prepared.numbers.get(index) or self._prepared.recorded_numbers(exchange)
+            ready = None if self.hands_out(exchange) else ready_response_of(static, numbers.recorded)
+            self._ready[index] = ready
+        return ready
+
+    def count_ready(self, choice: ExchangeChoice, ready: ReadyResponse, session: Session) -> Mapping[int, int]:
+        """Count an exchange as played, and return its live reference numbers by the recorded ones."""
+        match = choice.match
+        if match.session_captures or match.ids:
+            _capture(match, session)
+        session.plays.count(choice.exchange)
+        session.clock += ready.reply.after_seconds
+        if not ready.numbers:
+            return _NO_NUMBERS
+        take = session.references.take
+        return {recorded: take(recorded) for recorded in ready.numbers}
+
+    def schedule_ready(
+        self, exchange: Exchange, ready: ReadyResponse, live: Mapping[int, int], session: Session, at: Ticks, call: int
+    ) -> None:
+        """Schedule the notifications of a ready response; `call` is the number of the call that caused them.
+
+        It does the same as `actions_of` and `schedule`, for events that are in order already.
+        """
+        session.causes += 1
+        index, cause = exchange.index, session.causes
+        for rank, each in enumerate(ready.events):
+            timed = each.timed
+            action: Action
+            if timed.disconnect:
+                action = EndClients(session, None, timed.deliver)
+            else:
+                messages = _numbered_messages(each, live) if each.numbered else timed.messages
+                origins = tuple([Origin(session.number, exchange.name, None, call, place) for place in timed.places])
+                action = Notify(session, messages, timed.batch is not None, None, timed.deliver, origins)
+            delay = to_ticks(min(LONGEST, timed.after_seconds) * self.scale)
+            self._schedule.add(Ticks(at + delay), action, (index, cause, rank))
 
     def _render(
         self,
@@ -105,8 +151,8 @@ class Player:
         reply = None
         if static.reply is not None and not hands_out:
             ready = static.reply
-            reply = ReplyOut(ready.after_seconds, ready.status, ready.headers, None, _joined(ready.pieces, live))
-        events = None if static.events is None or actions else _static_events(static.events, live)
+            reply = ReplyOut(ready.after_seconds, ready.status, ready.headers, None, ready.body.joined(live))
+        events = None if static.events is None or actions else static_events(static.events, live)
         if reply is not None and events is not None:
             return RenderedExchange(reply, events)
         context = partial(
@@ -175,13 +221,13 @@ class Player:
         """True if an action with this delay is due together with its cause."""
         return to_ticks(after_seconds * self.scale) == 0
 
-    def is_next(self, after_seconds: float, actions: Sequence[ScheduledAction], at: Ticks) -> bool:
-        """True if a reply to a request at this time is due at once, before the actions and all scheduled ones."""
-        if after_seconds and not self.is_immediate(after_seconds):
+    def is_next(self, after_seconds: float, first_after: float, at: Ticks) -> bool:
+        """True if a reply to a request at this time is due at once, before its actions and all scheduled ones.
+
+        `first_after` is the shortest delay of its actions.
+        """
+        if (after_seconds and not self.is_immediate(after_seconds)) or first_after < after_seconds:
             return False
-        for each in actions:
-            if each.after_seconds < after_seconds:
-                return False
         first = self._schedule.first()
         return first is None or first[0] > at + 1
 
@@ -214,6 +260,12 @@ class Player:
         session.timeline[entry.index] = self.schedule(actions, session, at, place)
 
 
+def _capture(match: Match, session: Session) -> None:
+    """Keep the captured values of a match in the session, as copies: a responder may change session values."""
+    session.values.update(deepcopy(dict(match.session_captures)))
+    session.ids.update(match.ids)
+
+
 def _after(scheduled: ScheduledAction) -> float:
     return scheduled.after_seconds
 
@@ -239,25 +291,23 @@ def actions_of(events: Sequence[TimedEvents], session: Session, cause: Cause) ->
     ]
 
 
-def _joined(pieces: ByteParts, live: Mapping[int, int]) -> bytes:
-    """Return the bytes of a static response with live reference numbers."""
-    if len(pieces) == 1:
-        return cast("bytes", pieces[0])
-    return b"".join([piece if isinstance(piece, bytes) else b"%d" % live.get(piece, piece) for piece in pieces])
-
-
-def _static_events(static: Sequence[StaticEvents], live: Mapping[int, int]) -> tuple[TimedEvents, ...]:
+def static_events(static: Sequence[StaticEvents], live: Mapping[int, int]) -> tuple[TimedEvents, ...]:
     """Return static events with live reference numbers."""
     return tuple([_numbered(each, live) if each.numbered else each.timed for each in static])
 
 
 def _numbered(static: StaticEvents, live: Mapping[int, int]) -> TimedEvents:
-    timed, messages = static.timed, list(static.timed.messages)
-    for index, pieces in static.numbered:
+    timed, messages = static.timed, _numbered_messages(static, live)
+    return TimedEvents(timed.after_seconds, messages, timed.batch, timed.disconnect, timed.deliver, timed.places)
+
+
+def _numbered_messages(static: StaticEvents, live: Mapping[int, int]) -> tuple[JSONObject | EncodedMessage, ...]:
+    messages = list(static.timed.messages)
+    for index, body in static.numbered:
         recorded = messages[index]
         assert isinstance(recorded, EncodedMessage)
-        messages[index] = EncodedMessage(recorded.channel, _joined(pieces, live))
-    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect, timed.deliver, timed.places)
+        messages[index] = EncodedMessage(recorded.channel, body.joined(live))
+    return tuple(messages)
 
 
 StartEntry: TypeAlias = Callable[[Session, TimelineEntry, Ticks], None]

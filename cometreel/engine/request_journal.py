@@ -285,18 +285,24 @@ class RequestJournal:
         """Add a call, whose number must be the one after the last."""
         exchange, outcome, self.last = values[7:10]
         self._calls.add(values)
-        self.outcomes[outcome if ":" not in outcome else outcome.partition(":")[0]] += 1
         if outcome == "played" and exchange is not None:
+            self.outcomes["played"] += 1
             self.played[exchange] += 1
-        elif values[11] is not None:
-            self._unmatched.add(values)
-            self.unmatched_count += 1
-        elif values[12]:
-            self._failed.add(values)
+        else:
+            self._write_other(values, outcome)
         if self._listeners:
             call = Call(*values)
             for listener in tuple(self._listeners):
                 listener(call)
+
+    def _write_other(self, values: CallValues, outcome: str) -> None:
+        """Count a call that no exchange answered; keep it longer if it is unmatched or failed."""
+        self.outcomes[outcome.partition(":")[0]] += 1
+        if values[11] is not None:
+            self._unmatched.add(values)
+            self.unmatched_count += 1
+        elif values[12]:
+            self._failed.add(values)
 
     def listen(self, listener: CallListener) -> Callable[[], None]:
         """Call a listener with each call from now on; return a function that stops it."""

@@ -53,6 +53,8 @@ class SessionFinder:
         self, request: Request, credentials: RequestCredentials | None, now: float, *, is_bayeux: bool
     ) -> tuple[Session, bool]:
         """Return the session of a request without a valid session cookie, and whether it was known."""
+        if not (is_bayeux or credentials is not None or self._values.has_places or request.headers.cookies()):
+            return self._start(request, None, now, is_own=False, logs_in=False), False  # it has no identity
         messages = self._read_messages(request) if is_bayeux else ()
         carried = credentials or _first_credentials(messages)
         find: dict[IdentityKind, Callable[[], Session | None]] = {
@@ -121,7 +123,7 @@ class SessionFinder:
         """Start the session of a request without a known identity, or return the one that such requests share."""
         name = self._name_of(credentials)
         if self._section.cookie is None and not is_own and name is None:
-            return self._anonymous(client_address(request), now, logs_in=logs_in)
+            return self._anonymous(request, now, logs_in=logs_in)
         session = self._sessions.open(now, self._references())
         if name is not None:
             self._sessions.add_name(session, "credentials", name)
@@ -129,13 +131,13 @@ class SessionFinder:
             self._sessions.share_fault_counts(session, client_address(request))
         return session
 
-    def _anonymous(self, address: str, now: float, *, logs_in: bool) -> Session:
+    def _anonymous(self, request: Request, now: float, *, logs_in: bool) -> Session:
         """Return the session of requests without identity; those that log in share another one."""
         if self._section.anonymous == "each":
             session = self._sessions.open(now, self._references(), "anonymous")
-            self._sessions.share_fault_counts(session, address)
+            self._sessions.share_fault_counts(session, client_address(request))
             return session
-        key = address if self._section.anonymous == "address" else ""
+        key = client_address(request) if self._section.anonymous == "address" else ""
         return self._sessions.anonymous(f"{key} logged in" if logs_in else key, now, self._references)
 
     def release(self, session: Session) -> None:

@@ -7,7 +7,7 @@ Exchanges whose response depends on the request (templates, absolute URIs, ids c
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
@@ -32,12 +32,14 @@ from cometreel.scenario.values import Fixed, Identifier, Items, Members, Templat
 from cometreel.wire import Headers
 
 __all__ = [
-    "ByteParts",
+    "NumberedBytes",
+    "ReadyResponse",
     "StaticEvents",
     "StaticReply",
     "StaticResponse",
     "literal_of",
     "reads",
+    "ready_response_of",
     "static_response_of",
 ]
 
@@ -47,26 +49,41 @@ _MARK = "\x00number\x00"
 _CUT = encode(_MARK)[1:-1]
 
 
-ByteParts: TypeAlias = "tuple[bytes | int, ...]"
+@dataclass(frozen=True, slots=True)
+class NumberedBytes:
+    """Bytes as sent, with a place for each reference number: a format string of `%` if there are numbers."""
+
+    text: bytes
+    recorded: tuple[int, ...] = ()
+    """The recorded number at each place."""
+
+    def joined(self, live: Mapping[int, int]) -> bytes:
+        """Return the bytes with live reference numbers; `live` maps recorded numbers to them."""
+        recorded = self.recorded
+        if not recorded:
+            return self.text
+        if len(recorded) == 1:
+            return self.text % live.get(recorded[0], recorded[0])
+        return self.text % tuple([live.get(number, number) for number in recorded])
 
 
 @dataclass(frozen=True, slots=True)
 class StaticReply:
-    """A reply whose `pieces` are bytes as sent and recorded reference numbers."""
+    """A reply whose body is ready except for its reference numbers."""
 
     after_seconds: float
     status: int
     headers: Headers
-    pieces: ByteParts
+    body: NumberedBytes
 
 
 @dataclass(frozen=True, slots=True)
 class StaticEvents:
-    """The messages due at the same time, as recorded, and the pieces of each message that has a reference number."""
+    """The messages due at the same time, as recorded, and the bytes of each message that has a reference number."""
 
     timed: TimedEvents
-    numbered: tuple[tuple[int, ByteParts], ...]
-    """The index of the message, and its pieces."""
+    numbered: tuple[tuple[int, NumberedBytes], ...]
+    """The index of the message, and its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,27 @@ class StaticResponse:
 
     reply: StaticReply | None = None
     events: tuple[StaticEvents, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyResponse:
+    """The response of an exchange of which no part must be rendered."""
+
+    reply: StaticReply
+    events: tuple[StaticEvents, ...]
+    numbers: tuple[int, ...]
+    """The recorded reference numbers, those of the reply first."""
+    first_after: float
+    """The delay of the first events; that of the reply if there are none."""
+
+
+def ready_response_of(static: StaticResponse, numbers: tuple[int, ...]) -> ReadyResponse | None:
+    """Return the response of an exchange if it is static in all parts; otherwise None."""
+    if static.reply is None or static.events is None:
+        return None
+    reply = dataclasses.replace(static.reply, after_seconds=max(0.0, static.reply.after_seconds))
+    first_after = min([each.timed.after_seconds for each in static.events], default=reply.after_seconds)
+    return ReadyResponse(reply, static.events, numbers, first_after)
 
 
 def static_response_of(exchange: Exchange, profile: Profile) -> StaticResponse:
@@ -90,12 +128,13 @@ def _reply(spec: ReplySpec, profile: Profile) -> StaticReply | None:
         return None
     out = spec.render(_NO_REQUEST)
     if out.content is not None:
-        return StaticReply(out.after_seconds, out.status, Headers(out.headers), (out.content,))
+        return StaticReply(out.after_seconds, out.status, Headers(out.headers), NumberedBytes(out.content))
     if _has_uri(out.body) or _CUT in encode(out.body):
         return None
     typed = any(name.lower() == "content-type" for name, _ in out.headers)
     headers = out.headers if typed else (*out.headers, JSON_TYPE)
-    return StaticReply(out.after_seconds, out.status, Headers(headers), _pieces(out.body, profile.reply, profile.map))
+    body = _numbered_bytes(out.body, profile.reply, profile.map)
+    return StaticReply(out.after_seconds, out.status, Headers(headers), body)
 
 
 def _events(exchange: Exchange, profile: Profile) -> tuple[StaticEvents, ...] | None:
@@ -121,9 +160,9 @@ def _encoded(timed: TimedEvents, profile: Profile) -> StaticEvents:
     for index, message in enumerate(timed.messages):
         assert not isinstance(message, EncodedMessage)
         encoded.append(encoded_message(message))
-        pieces = _pieces(own_members(message), pointers)
-        if len(pieces) > 1:
-            numbered.append((index, pieces))
+        body = _numbered_bytes(own_members(message), pointers)
+        if body.recorded:
+            numbered.append((index, body))
     return StaticEvents(dataclasses.replace(timed, messages=tuple(encoded)), tuple(numbered))
 
 
@@ -141,8 +180,8 @@ def _has_uri(value: JSON) -> bool:
     return rebase(value, "") != value
 
 
-def _pieces(body: JSON, pointers: Sequence[str], maps: Sequence[str] = ()) -> ByteParts:
-    """Encode a value as bytes, with the reference numbers at the pointers, and in the maps, as separate integers."""
+def _numbered_bytes(body: JSON, pointers: Sequence[str], maps: Sequence[str] = ()) -> NumberedBytes:
+    """Encode a value as bytes, with places for the reference numbers at the pointers and in the maps."""
     numbers: list[int] = []
 
     def mark(value: JSON) -> JSON:
@@ -159,7 +198,10 @@ def _pieces(body: JSON, pointers: Sequence[str], maps: Sequence[str] = ()) -> By
     for pointer in maps:
         body = replace(body, pointer, mark_all)
     parts = encode(body).replace(b'"' + _CUT, _CUT).replace(_CUT + b'"', _CUT).split(_CUT)
-    return tuple(numbers[int(part)] if place % 2 else part for place, part in enumerate(parts))
+    if len(parts) == 1:
+        return NumberedBytes(parts[0])
+    text = b"%d".join([part.replace(b"%", b"%%") for part in parts[::2]])
+    return NumberedBytes(text, tuple([numbers[int(part)] for part in parts[1::2]]))
 
 
 Spec: TypeAlias = ReplySpec | PublishReplySpec | EventSpec

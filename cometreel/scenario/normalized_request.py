@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from cometreel import jsonvalue
 from cometreel.bounded_cache import BoundedCache
-from cometreel.http_fields import CACHED_LENGTH
+from cometreel.http_fields import CACHED_LENGTH, headers_size
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_pointer import remove
 from cometreel.wire import Headers, Request
@@ -105,6 +105,8 @@ class NormalizedRequest:
     compared: JSON = None
     headers: Headers = Headers()
     key: RequestKey | None = None
+    other_headers: int = field(default=0, init=False, repr=False, compare=False)
+    """The `id` of the header fields of the latest equal request that had others; for the cache of equal requests."""
 
     def __init__(  # noqa: PLR0913, PLR0917
         self,
@@ -121,6 +123,7 @@ class NormalizedRequest:
         self.method, self.path, self.query, self.content = method, path, ({} if query is None else query), content
         self.is_json, self.body, self.compared, self.headers = is_json, body, compared, headers
         self.key = key
+        self.other_headers = 0
 
     def form(self) -> JSONObject:
         """Return the fields of the body, read as a form."""
@@ -141,18 +144,37 @@ class NormalizedPublish:
 RequestOrPublish: TypeAlias = NormalizedRequest | NormalizedPublish
 
 
-def normalize_request(request: Request, ignored: Sequence[str] = ()) -> NormalizedRequest:
-    """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
+def normalize_request(request: Request, ignored: tuple[str, ...] = ()) -> NormalizedRequest:
+    """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses.
+
+    Equal requests of one client are the same object, so that each request after the first one costs one lookup.
+    """
+    found = _requests.get((request.method, request.path, request.query, request.body, ignored))
+    if found is not None and found.headers is request.headers:
+        return found
+    return _normalized(request, ignored, found)
+
+
+def _normalized(request: Request, ignored: tuple[str, ...], equal: NormalizedRequest | None) -> NormalizedRequest:
+    """Return a new normalised request; it shares the values of an equal one with other header fields.
+
+    It takes the place of the equal one in the cache if it comes twice in succession, because a client then sends it.
+    """
     key = (request.method, request.path, request.query, request.body)
-    size = len(request.path) + len(request.query) + len(request.body)
-    if size > _LONGEST or (request.body and request.headers.charset()):
-        return NormalizedRequest(*_parsed(key, tuple(ignored)), request.headers)
-    cache_key = (key, tuple(ignored))
-    parsed = _requests.get(cache_key)
-    if parsed is None:
-        parsed = _parsed(*cache_key)
-        _requests.put(cache_key, parsed, _ENTRY_SIZE + _PARSED_SIZE * (len(request.query) + len(request.body)))
-    return NormalizedRequest(*parsed, request.headers, key)
+    size, headers = len(request.path) + len(request.query) + len(request.body), request.headers
+    if size > _LONGEST or (request.body and headers.charset()):
+        return NormalizedRequest(*_parsed(key, ignored), headers)
+    if equal is None:
+        made = NormalizedRequest(*_parsed(key, ignored), headers, key)
+    else:
+        method, path, query, body, compared = equal.method, equal.path, equal.query, equal.body, equal.compared
+        made = NormalizedRequest(method, path, query, equal.content, equal.is_json, body, compared, headers, equal.key)
+        if equal.other_headers != id(headers):
+            equal.other_headers = id(headers)
+            return made
+    entry_size = _ENTRY_SIZE + _PARSED_SIZE * (len(request.query) + len(request.body)) + headers_size(headers)
+    _requests.put((*key, ignored), made, entry_size)
+    return made
 
 
 def _parsed(key: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
@@ -176,8 +198,8 @@ def as_get(request: NormalizedRequest) -> NormalizedRequest:
 
 
 _ParsedRequest: TypeAlias = "tuple[str, NormalizedPath, JSONObject, bytes, bool, JSON, JSON]"
-_requests: BoundedCache[tuple[RequestKey, tuple[str, ...]], _ParsedRequest] = BoundedCache(64_000_000)
-_ENTRY_SIZE = 2_000  # bytes of an entry without its query and body
+_requests: BoundedCache[tuple[str, str, str, bytes, tuple[str, ...]], NormalizedRequest] = BoundedCache(64_000_000)
+_ENTRY_SIZE = 2_000  # bytes of an entry without its query, body and header fields
 _PARSED_SIZE = 32  # bytes of a parsed JSON value for each byte of its text, at most: `[[],[],[]]`
 
 

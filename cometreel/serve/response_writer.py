@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -50,7 +51,7 @@ def reply_bytes(reply: Reply, head: ParsedHead, *, close: bool) -> bytes:
 
     :raises FieldInvalid: if a field can't be sent.
     """
-    key = (reply.status, *reply.headers)
+    key = (reply.status, reply.headers.fields)
     begin = _HEADS.get(key) or _encoded(key, reply)
     if head.method == "HEAD" or reply.status in BODILESS:
         fields = [field for field in reply_fields(reply, head.method) if field[0] == b"content-length"]
@@ -133,6 +134,7 @@ def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(lines)
 
 
+@lru_cache(maxsize=64)
 def _status_line(status: int) -> bytes:
     try:
         phrase = HTTPStatus(status).phrase

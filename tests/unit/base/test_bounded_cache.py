@@ -11,9 +11,9 @@ import pytest
 
 from cometreel.bayeux import AllowAll, BayeuxServer, BayeuxSettings
 from cometreel.bounded_cache import BoundedCache
-from cometreel.http_fields import cached_headers, field_text
+from cometreel.http_fields import cached_headers, field_text, headers_size
 from cometreel.scenario.normalized_request import _ENTRY_SIZE, _PARSED_SIZE, form_of, normalize_path, normalize_request
-from cometreel.wire import Request
+from cometreel.wire import Headers, Request
 
 
 def test_the_oldest_entries_are_dropped_above_the_limit():
@@ -28,6 +28,14 @@ def test_an_entry_that_is_large_for_the_cache_is_not_kept():
     cache.put("large", 1, 11)
     cache.put("small", 2, 10)
     assert (cache.get("large"), cache.get("small")) == (None, 2)
+
+
+def test_a_replaced_entry_counts_once():
+    cache: BoundedCache[str, int] = BoundedCache(1000)
+    for number in range(200):
+        cache.put("same", number, 10)
+    cache.put("other", 1, 10)
+    assert (cache.get("same"), cache.get("other")) == (199, 1)
 
 
 def test_equal_fields_give_the_same_headers():
@@ -52,8 +60,10 @@ def growth() -> Iterator[Callable[[], int]]:
     tracemalloc.stop()
 
 
-def a_request(number: int, path: str = "/x", query: str = "", body: bytes = b"") -> None:
-    normalize_request(Request(number, "POST", path, query, body=body))
+def a_request(number: int, path: str = "/x", query: str = "", body: bytes = b"", head: str = "") -> None:
+    headers = Headers([("X", head)])
+    for _ in range(3):  # the header fields of an equal request are kept when they come again
+        normalize_request(Request(number, "POST", path, query, headers, body))
 
 
 SERVER = BayeuxServer(BayeuxSettings(), AllowAll(), str)
@@ -66,6 +76,8 @@ HOSTILE: dict[str, tuple[int, Callable[[int], object]]] = {
     "forms of 60 kB": (1000, lambda n: form_of(b"a=%060000d" % n)),
     "paths below an endpoint": (1000, lambda n: SERVER.handles(f"/{n:060000}")),
     "requests with a path of 60 kB": (1000, lambda n: a_request(n, f"/{n:060000}")),
+    "requests with a head of 5 kB": (20_000, lambda n: a_request(n, f"/{n}", head=f"{n:05000}")),
+    "equal requests with other heads of 60 kB": (1000, lambda n: a_request(n, "/equal", head=f"{n:060000}")),
     "requests with a query of 60 kB": (1000, lambda n: a_request(n, query=f"a={n:060000}")),
 }
 
@@ -92,4 +104,5 @@ def test_the_estimated_size_of_a_cached_request_is_not_too_low(query: str, body:
     with growth() as measure:
         for number in range(20):
             a_request(number, "/estimate", query, body % number)
-        assert measure() / 20 < _ENTRY_SIZE + _PARSED_SIZE * (len(query) + len(body))
+        estimated = _ENTRY_SIZE + _PARSED_SIZE * (len(query) + len(body)) + headers_size([("X", "")])
+        assert measure() / 20 < estimated

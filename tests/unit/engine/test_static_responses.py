@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from cometreel.engine.static_responses import StaticResponse
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import CompiledScenario, Exchange, Match, NormalizedRequest, ReplyOut, load, loads
 from cometreel.scenario.normalized_request import normalize_path
+from tests.unit.engine.conversation import Conversation
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted([*(ROOT / "scenarios").glob("*.yaml"), *(ROOT / "recordings").glob("*.yaml")])
@@ -82,6 +83,35 @@ def test_shipped_exchanges_are_the_same_static_or_rendered() -> None:
                 )
                 assert from_static == rendered, exchange.name
     assert compared > 50
+
+
+DELAYED = """\
+  - name: slow
+    request: {method: POST, path: /slow}
+    reply: {after: 30ms, body: {statusCode: 0, referenceId: 8}}
+    events: [{after: 10ms, channel: /c, data: {referenceId: 8}}]
+"""
+NEVER = "faults: [{exchange: many, nth: 1000, status: 500}, {exchange: slow, nth: 1000, broken: true}]\n"
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.0])
+def test_a_ready_response_is_played_like_one_with_a_fault_that_is_not_triggered(
+    conversation: Callable[..., Conversation], speed: float
+) -> None:
+    transcripts = []
+    exchanges = NUMBERS.partition("\n")[2] + DELAYED
+    for text in (exchanges, exchanges + NEVER):
+        talk = conversation(text, speed=speed)
+        client = talk.client().connects()
+        for at, path in enumerate(("/a", "/slow", "/a", "/slow", "/a"), start=1):
+            talk.at(at)
+            client.sends("POST", path)
+        talk.at(10)
+        calls = [(call.exchange, call.outcome, call.status, call.target) for call in talk.backend.calls]
+        transcripts.append((calls, client.received))
+        client.received = []
+    assert transcripts[0] == transcripts[1]
+    assert len(transcripts[0][1]) == 13  # five replies, and the notifications: two for `many`, one for `slow`
 
 
 def used(scenario: CompiledScenario, taken: Iterable[int]) -> References:

@@ -63,7 +63,7 @@ def test_query(text: str, query: dict[str, JSON]) -> None:
 
 def test_compared_leaves_out_ids_chosen_by_the_client() -> None:
     request = Request(1, "post", "/x", body=b'{"operationId": "123", "data": {"id": 1}}')
-    normalized = normalize_request(request, ["/operationId"])
+    normalized = normalize_request(request, ("/operationId",))
     assert normalized.method == "POST"
     assert normalized.body == {"operationId": "123", "data": {"id": 1}}
     assert normalized.compared == {"data": {"id": 1}}
@@ -90,3 +90,15 @@ def test_a_publish_is_its_channel_data_and_ext() -> None:
 def test_a_request_shows_no_header_values() -> None:
     request = Request(1, "GET", "/", headers=Headers([("Authorization", "Basic c2VjcmV0")]))
     assert "c2VjcmV0" not in repr(normalize_request(request))
+
+
+def test_equal_requests_of_a_client_are_the_same_object_with_its_own_header_fields() -> None:
+    one, other = Headers([("X-Client", "one")]), Headers([("X-Client", "other")])
+    first, second, third = [normalize_request(Request(1, "POST", "/same", "", one, b"{}")) for _ in range(3)]
+    assert first is second is third
+    assert first.headers is one
+    again = [normalize_request(Request(1, "POST", "/same", "", other, b"{}")) for _ in range(3)]
+    assert [request.headers for request in again] == [other, other, other]
+    assert again[1] is again[2]
+    assert normalize_request(Request(1, "POST", "/same", "", one, b"{}")).headers is one
+    assert again[0].body is first.body
