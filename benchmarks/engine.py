@@ -22,8 +22,11 @@ from cometreel.wire import Headers, Reply, Request
 PATH = "/api/v2/notifications"
 
 
-def scenario(exchanges: int, *, after: str | None = "20ms") -> str:
-    """Return a scenario with statistics for this many places, and notifications after this time; None: without them."""
+def scenario(exchanges: int, *, after: str | None = "20ms", timeout: int = 30_000) -> str:
+    """Return a scenario with statistics for this many places; its polls are held for `timeout` milliseconds.
+
+    Each has a notification after the time `after`, or none if it is None.
+    """
     entries = [
         {
             "name": f"stats of place Place{number}",
@@ -33,7 +36,9 @@ def scenario(exchanges: int, *, after: str | None = "20ms") -> str:
         }
         for number in range(exchanges)
     ]
-    return json.dumps({"cometreel": 1, "bayeux": {"endpoint": PATH}, "exchanges": entries})  # JSON is YAML
+    return json.dumps(
+        {"cometreel": 1, "bayeux": {"endpoint": PATH, "advice": {"timeout": timeout}}, "exchanges": entries}
+    )  # JSON is YAML
 
 
 def _event(number: int, after: str) -> dict[str, object]:

@@ -47,7 +47,9 @@ def granian(folder: Path, app: str, interface: str, scenario: Path) -> Iterator[
     command += ["--host", "127.0.0.1", "--port", str(free_port()), "--workers", "1", "--loop", "uvloop", "--no-ws"]
     command += ["--working-dir", str(APPS), "--log-level", "info"]
     with running(
-        command, folder / f"granian-{app.replace(':', '-')}.log", r"Listening at: http://127\.0\.0\.1:(\d+)"
+        command,
+        folder / f"granian-{app.replace(':', '-')}.log",
+        r"(?s)Listening at: http://127\.0\.0\.1:(\d+).*Started worker",
     ) as server:
         yield server
 

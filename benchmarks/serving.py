@@ -35,6 +35,7 @@ UPGRADE = (
 )
 TURNS = int(os.environ.get("BENCH_TURNS", "3"))
 CROWD = int(os.environ.get("BENCH_SESSIONS", "10000"))  # sessions of the measurements with many
+SESSION_SECONDS = 10
 WARMEST = 120  # maximum seconds of warm-up load, for Java's compiler
 STEADY = 1.03  # warm-up ends if the rate was not exceeded by this factor in the last seconds
 SCENARIOS = {
@@ -114,18 +115,18 @@ def _candidates(folder: Path, forms: list[EngineForm]) -> dict[str, Callable[[],
 
 async def _rates(servers: Mapping[str, ServerProcess]) -> dict[str, list[float]]:
     """Measure all servers in turn; return the rates per second of processor time."""
-    sessions = {
-        name: (await open_sessions(server.port, 1))[0]
-        for name, server in servers.items()
-        if name.startswith(("serve, ", "replay in "))
-    }
+    sessions: dict[str, PollingSession] = {}
+    for name, server in servers.items():
+        if name.startswith(("serve, ", "replay in ")) and (session := await _session(name, server)) is not None:
+            sessions[name] = session
+    measured = {name: server for name, server in servers.items() if name in sessions or "replay in " not in name}
     polling = [asyncio.ensure_future(_keep_polling(session)) for session in sessions.values()]
     cookies = {name: session.cookie for name, session in sessions.items()}
     if "WireMock" in servers:
         await asyncio.to_thread(_warm, servers["WireMock"])
-    rates: dict[str, list[float]] = {name: [] for name in servers}
+    rates: dict[str, list[float]] = {name: [] for name in measured}
     for turn in range(TURNS + 1):
-        for name, server in servers.items():
+        for name, server in measured.items():
             rate = await asyncio.to_thread(_rate, server, cookies.get(name))
             if turn:  # the first turn only warms up
                 rates[name].append(rate)
@@ -135,6 +136,23 @@ async def _rates(servers: Mapping[str, ServerProcess]) -> dict[str, list[float]]
     for session in sessions.values():
         session.writer.close()
     return rates
+
+
+async def _session(name: str, server: ServerProcess) -> PollingSession | None:
+    """Open a CometD session; None, with a printed reason, if the server doesn't answer."""
+    end = time.monotonic() + SESSION_SECONDS
+    while True:
+        try:
+            (session,) = await asyncio.wait_for(open_sessions(server.port, 1), SESSION_SECONDS)
+        except ConnectionRefusedError:  # the worker of granian has not loaded the application
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.1)
+        except TimeoutError:
+            print(f"{name:<52}not measured: no CometD session was opened within {SESSION_SECONDS} s")
+            return None
+        else:
+            return session
 
 
 async def _keep_polling(session: PollingSession) -> None:
