@@ -1,8 +1,8 @@
 """Clients that hold one CometD poll each; `polls` runs them in a process.
 
-`python -m benchmarks.loads.poll_clients PORT SESSIONS RATE SECONDS` opens the sessions, prints `ready`, waits for a line
-on its standard input, sends POSTs at the rate, each by the next session, and prints the milliseconds from each POST to
-its notification as JSON. Each poll is followed by the next one.
+`python -m benchmarks.loads.poll_clients PORT SESSIONS RATE SECONDS` opens sessions, prints `ready` and their number,
+waits for a line on its standard input, sends POSTs at the rate, each by the next session, and prints the milliseconds
+from each POST to its notification as JSON. Each poll is followed by the next one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import uvloop
 from benchmarks.engine import PATH, request_body
 from benchmarks.http_load import post
 
+OPENING = 45.0  # seconds; on a busy machine fewer sessions are opened
 AT_ONCE = 50  # sessions that are opened concurrently
 POST_CONNECTIONS = 50
 PER_ADDRESS = 15_000  # connections from one loopback address, so that there are enough ports
@@ -79,17 +80,22 @@ async def main(port: int, count: int, rate: float, seconds: float) -> None:
     """Open the sessions, send the POSTs, and print the delays."""
     loop, delays, limit = asyncio.get_running_loop(), list[float](), asyncio.Semaphore(AT_ONCE)
 
-    async def opened(number: int) -> HeldPollClient:
+    begin = time.perf_counter()
+
+    async def opened(number: int) -> HeldPollClient | None:
         async with limit:
+            if time.perf_counter() - begin > OPENING:
+                return None
             client = HeldPollClient(delays, loop.create_future())
             source = (f"127.0.0.{1 + number // PER_ADDRESS}", 0)
             await loop.create_connection(lambda: client, "127.0.0.1", port, local_addr=source)
             await client.opened
             return client
 
-    clients = await asyncio.gather(*(opened(number) for number in range(count)))
+    found = await asyncio.gather(*(opened(number) for number in range(count)))
+    clients = [client for client in found if client is not None]
     posts = [(await loop.create_connection(asyncio.Protocol, "127.0.0.1", port))[0] for _ in range(POST_CONNECTIONS)]
-    print("ready", flush=True)
+    print(f"ready {len(clients)}", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     begin, total = time.perf_counter(), int(rate * seconds)
     turn = zip(range(total), itertools.cycle(clients), itertools.cycle(posts), strict=False)
