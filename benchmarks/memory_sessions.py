@@ -42,7 +42,7 @@ class CapturingTransport(Discarding):
 async def main(count: int) -> None:
     """Open the sessions, hold their polls, and print the memory."""
     loop = asyncio.get_running_loop()
-    app = ReplayApp(Driver(Backend(loads(scenario(10)), ReplaySettings(seed="bench"))))
+    app = ReplayApp(Driver(Backend(loads(scenario(10, timeout=600_000)), ReplaySettings(seed="bench"))))
     context, last, process = ServerContext(app, Limits(count), loop), list[bytes](), ServerProcess(os.getpid(), 0)
     collect_garbage_less_often()
     before = process.memory()

@@ -79,6 +79,6 @@ def _in_memory(form: EngineForm) -> dict[str, int]:
     """Return the resident bytes without sessions and with them, measured in a process of its own."""
     command = [sys.executable, "-P", "-m", "benchmarks.memory_sessions", str(MEMORY_SESSIONS)]
     environment = {**os.environ, **form.environment()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE)
     found: dict[str, int] = json.loads(done.stdout)
     return found

@@ -20,7 +20,7 @@ from benchmarks.engine import PATH, request_body
 from benchmarks.http_load import post
 
 OPENING = 45.0  # seconds; on a busy machine fewer sessions are opened
-AT_ONCE = 50  # sessions that are opened concurrently
+AT_ONCE = 100  # sessions that are opened concurrently
 POST_CONNECTIONS = 50
 PER_ADDRESS = 15_000  # connections from one loopback address, so that there are enough ports
 PATIENCE = 5.0  # seconds to wait for the last notifications
