@@ -16,6 +16,7 @@ from benchmarks import (
     engine_profile,
     fixtures,
     loading,
+    polls,
     recording,
     replaying,
     request_time,
@@ -38,6 +39,7 @@ BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
         "recording": recording.bench,
         "replaying": replaying.bench,
         "serving": serving.bench,
+        "polls": polls.bench,
         "loading": loading.bench,
         "sizes": sizes.bench,
     }

@@ -22,23 +22,28 @@ from cometreel.wire import Headers, Reply, Request
 PATH = "/api/v2/notifications"
 
 
-def scenario(exchanges: int, *, events: bool = True) -> str:
-    """Return a scenario with statistics for this many places; without `events`, only acknowledgements."""
+def scenario(exchanges: int, *, after: str | None = "20ms", timeout: int = 30_000) -> str:
+    """Return a scenario with statistics for this many places; its polls are held for `timeout` milliseconds.
+
+    Each has a notification after the time `after`, or none if it is None.
+    """
     entries = [
         {
             "name": f"stats of place Place{number}",
             "request": {"method": "POST", "path": "/api/v2/workbins", "body": request_body(number)},
             "reply": {"status": 200, "body": {"statusCode": 0, "referenceId": 1000 + number}},
-            **({"events": [_event(number)]} if events else {}),
+            **({"events": [_event(number, after)]} if after else {}),
         }
         for number in range(exchanges)
     ]
-    return json.dumps({"cometreel": 1, "bayeux": {"endpoint": PATH}, "exchanges": entries})  # JSON is YAML
+    return json.dumps(
+        {"cometreel": 1, "bayeux": {"endpoint": PATH, "advice": {"timeout": timeout}}, "exchanges": entries}
+    )  # JSON is YAML
 
 
-def _event(number: int) -> dict[str, object]:
+def _event(number: int, after: str) -> dict[str, object]:
     return {
-        "after": "20ms",
+        "after": after,
         "channel": "/v2/me/workbins",
         "data": {
             "messageType": "WorkbinStatsMessage",

@@ -18,10 +18,10 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 from benchmarks.engine import EngineRun, bytes_per_session, collect_garbage_less_often
+from benchmarks.engine_forms import ROOT, EngineForm, engine_forms
 from benchmarks.figures import heading, row
 
-PACKAGE: Final = Path(__file__).parents[1] / "cometreel"
-COMPILED: Final = PACKAGE.parent / "build" / "compiled"
+PACKAGE: Final = ROOT / "cometreel"
 TURNS: Final = 3
 SESSIONS: Final = 1000
 ROUNDS: Final = 5000
@@ -69,25 +69,20 @@ def bench() -> None:
 
 def _compare_with_compiled() -> None:
     heading("The engine in pure Python and compiled (`make compiled`), in turn")
-    if not COMPILED.is_dir():
-        print("build/compiled does not exist: call `make compiled` first")
-        return
-    pure, compiled = [], []
-    for _ in range(TURNS):
-        pure.append(_measured(PACKAGE.parent))
-        compiled.append(_measured(COMPILED))
+    forms = engine_forms()
+    turns = [{form.name: _measured(form) for form in forms} for _ in range(TURNS)]
     for place, (name, unit) in enumerate((("POST", "/s"), ("exchange", "/s"), ("idle session", "bytes"))):
-        one, other = [figures[place] for figures in pure], [figures[place] for figures in compiled]
-        row(f"{name}, pure Python", one, unit)
-        row(f"{name}, compiled", other, unit)
-        row("ratio compiled : pure Python", [second / first for first, second in zip(one, other, strict=True)])
+        for form in forms:
+            row(f"{name}, {form.name}", [turn[form.name][place] for turn in turns], unit)
+        for form in forms[1:]:
+            row(f"ratio {form.name} : pure", [turn[form.name][place] / turn["pure"][place] for turn in turns])
 
 
-def _measured(folder: Path) -> list[float]:
-    """Measure the package in a folder, in a process of its own."""
-    path = os.pathsep.join([str(folder), str(PACKAGE.parent)])
+def _measured(form: EngineForm) -> list[float]:
+    """Measure one form of the engine, in a process of its own."""
     command = [sys.executable, "-P", "-m", "benchmarks.engine_profile"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True, capture_output=True, text=True)
+    environment = {**os.environ, **form.environment()}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return [*map(float, done.stdout.split())]
 
 

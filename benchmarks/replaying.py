@@ -30,10 +30,8 @@ exchanges:
 """
 
 
-def replay_addon(folder: Path) -> tuple[str, ...]:
-    """Return the arguments with which mitmdump replays the scenario of this benchmark."""
-    scenario = folder / "bench.yaml"
-    scenario.write_text(SCENARIO)
+def replay_addon(scenario: Path) -> tuple[str, ...]:
+    """Return the arguments with which mitmdump replays a scenario."""
     return ("-s", str(ROOT / "proxy_addons" / "replay.py"), "--set", f"reel_scenario={scenario}")
 
 
@@ -42,9 +40,11 @@ def bench(folder: Path) -> None:
     heading("Replay: RequestAgentStats answered by mitmdump, requests/s (goal: ratio at least 0.9)")
     reverse = ("--mode", "reverse:http://unused")
     request = post("/api/v2/workbins", BODY, Accept="application/json")
+    scenario = folder / "bench.yaml"
+    scenario.write_text(SCENARIO)
     constant = ("-s", str(ADDONS / "constant_reply.py"))
     with (
-        mitmdump(folder / "replay.log", *reverse, *replay_addon(folder)) as ours,
+        mitmdump(folder / "replay.log", *reverse, *replay_addon(scenario)) as ours,
         mitmdump(folder / "constant.log", *reverse, *constant) as bare,
     ):
         in_turn(
@@ -53,7 +53,7 @@ def bench(folder: Path) -> None:
             "requests/s",
         )
     heading("Replay: memory of a held poll in mitmdump, kB (1,000 connections)")
-    with mitmdump(folder / "replay-held.log", *reverse, *replay_addon(folder)) as ours:
+    with mitmdump(folder / "replay-held.log", *reverse, *replay_addon(scenario)) as ours:
         held = asyncio.run(_memory_per_request(ours, _poll))
     with mitmdump(folder / "holding.log", *reverse, "-s", str(ADDONS / "holding.py")) as bare:
         plain = asyncio.run(_memory_per_request(bare, _any_request))

@@ -15,12 +15,17 @@ from cometreel.engine import Backend
 from cometreel.engine.driver import Driver, Engine
 from cometreel.scenario import loads
 from cometreel.serve import Limits, ReplayApp
+from cometreel.serve.response_writer import reply_bytes
 from cometreel.serve.server_connections import HttpConnection
 from cometreel.serve.server_context import ServerContext
 from cometreel.wire import Effect, Headers, Reply, Request
 
 TURNS = 7
 REQUESTS = 2000  # per turn
+CONNECTION = "connection and driver"
+WRITE = "of these, write: the reply as bytes"
+PARSING = "parsing, if the head is not known"
+ENGINE = "engine"
 HEAD = "POST /api/v2/workbins HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Number: {}\r\n"
 
 
@@ -86,16 +91,21 @@ async def _bench() -> None:
     heading("One POST in memory, µs of CPU time")
     known, numbers = request(0), itertools.count(1)
     new = [request(next(numbers)) for _ in range(TURNS * REQUESTS)]
-    constant, replay = connection(ConstantEngine()), connection(Backend(loads(SCENARIO)))
+    context = server_context(ConstantEngine())
+    constant, replay = connection(context), connection(server_context(Backend(loads(SCENARIO))))
     unknown = iter(new)
-    parts: dict[str, Callable[[], None]] = {
-        "connection and driver, known head": lambda: constant.data_received(known),
-        "the same, and the head is parsed": lambda: constant.data_received(next(unknown)),
-        "the same as the first, and the engine": lambda: replay.data_received(known),
-    }
     for _ in range(3):  # the head is known after the second one
         constant.data_received(known)
         replay.data_received(known)
+    head = context.known_heads.get(known[: -len(BODY)])
+    assert head is not None
+    reply, writer = Reply(1, 200, Headers(ConstantEngine.FIELDS), b'{"statusCode":0,"referenceId":67}'), Discarding()
+    parts: dict[str, Callable[[], None]] = {
+        CONNECTION: lambda: constant.data_received(known),
+        PARSING: lambda: constant.data_received(next(unknown)),
+        ENGINE: lambda: replay.data_received(known),
+        WRITE: lambda: writer.write(reply_bytes(reply, head, close=False)),
+    }
     found: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(TURNS):
         for name, part in parts.items():
@@ -103,8 +113,11 @@ async def _bench() -> None:
             for _ in range(REQUESTS):
                 part()
             found[name].append(1e6 * (time.process_time() - begin) / REQUESTS)
-    for name, samples in found.items():
-        row(name, samples, "µs")
+    base = found[CONNECTION]
+    row(CONNECTION, base, "µs")
+    row(WRITE, found[WRITE], "µs")
+    for name in (PARSING, ENGINE):
+        row(name, [whole - least for whole, least in zip(found[name], base, strict=True)], "µs")
 
 
 def request(number: int) -> bytes:
@@ -113,9 +126,13 @@ def request(number: int) -> bytes:
     return head.encode() + BODY
 
 
-def connection(engine: Engine) -> HttpConnection:
-    """Return a connection to a server with this engine."""
-    app = ReplayApp(Driver(engine))
-    made = HttpConnection(ServerContext(app, Limits(1), asyncio.get_running_loop()))
+def server_context(engine: Engine) -> ServerContext:
+    """Return the context of a server with this engine."""
+    return ServerContext(ReplayApp(Driver(engine)), Limits(1), asyncio.get_running_loop())
+
+
+def connection(context: ServerContext) -> HttpConnection:
+    """Return a connection to a server."""
+    made = HttpConnection(context)
     made.connection_made(Discarding())
     return made

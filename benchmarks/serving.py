@@ -1,104 +1,200 @@
-"""Measures `cometreel serve` against a constant in the same server, other servers and mitmdump; sessions; growth.
+"""Measures `cometreel serve`: one POST against constants, other servers and stubs; sessions; memory; growth.
 
-Requests are counted per second and per second of the server's CPU time. Other processes on the machine affect the first
-figure much more than the second.
+Rates are per second of the server's processor time, which other processes on the machine hardly affect. All servers run
+at the same time and are measured in turn, and each ratio is computed within one turn. If `make compiled` has built the
+compiled engine, pure Python and the compiled engine are measured side by side.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 from benchmarks import engine, stubs, wrk
+from benchmarks.engine_forms import EngineForm, engine_forms
 from benchmarks.figures import heading, row
 from benchmarks.http_load import send
-from benchmarks.replaying import BODY, SCENARIO, replay_addon
-from benchmarks.server_processes import PATIENCE, ServerProcess, mitmdump
-from benchmarks.servers import granian, serve, uvicorn
+from benchmarks.replaying import BODY, replay_addon
+from benchmarks.server_processes import PATIENCE, ServerProcess, mitmdump, suspended
+from benchmarks.servers import bare_protocol, fastpysgi, granian, serve, uvicorn
 from benchmarks.sessions_load import PollingSession, exchanges, open_sessions
 from cometreel.jsonvalue import encode
 
 PATH = "/api/v2/workbins"
-OFFSET = 0.02  # seconds from a POST to its notification in the engine's scenario
+OFFSET = 0.02  # seconds from a POST to its notification in the scenario `pushing.yaml`
 UPGRADE = (
     b"GET /api/v2/notifications HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-TURNS = 3
-WARMEST = 60  # maximum seconds of warm-up load, for Java's compiler
-STEADY = 1.03  # warm-up ends if the rate grows by less than this factor
+TURNS = int(os.environ.get("BENCH_TURNS", "3"))
+CROWD = int(os.environ.get("BENCH_SESSIONS", "10000"))  # sessions of the measurements with many
+SESSION_SECONDS = 10
+WARMEST = 120  # maximum seconds of warm-up load, for Java's compiler
+STEADY = 1.03  # warm-up ends if the rate was not exceeded by this factor in the last seconds
+SCENARIOS = {
+    "scheduling.yaml": engine.scenario(10, after="15m"),  # the notification is scheduled, but not due in this benchmark
+    "pushing.yaml": engine.scenario(10),
+    "few.yaml": engine.scenario(10, after=None),
+    "many.yaml": engine.scenario(10_000, after=None),
+}
+
+_Running: TypeAlias = AbstractContextManager[ServerProcess]
 
 
 def bench(folder: Path) -> None:
     """Run all measurements, the comparison of servers first."""
-    for name in ("constant.yaml", "pushing.yaml", "large.yaml"):
-        text = SCENARIO if name == "constant.yaml" else engine.scenario(10_000 if name == "large.yaml" else 10)
+    for name, text in SCENARIOS.items():
         (folder / name).write_text(text)
-    _servers(folder)
-    _others(folder)
+    print(f"\nload average of the machine: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
+    forms = engine_forms()
+    _compare(folder, forms)
+    _first_requests(folder, forms)
     _startup(folder)
-    _sessions(folder)
-    _memory(folder)
-    _websockets(folder)
-    _growth(folder)
+    _sessions(folder, forms)
+    _memory(folder, forms)
+    _websockets(folder, forms)
+    _growth(folder, forms)
 
 
-def _servers(folder: Path) -> None:
-    heading("Serving: one workbin POST, requests/s (wrk, 8 connections)")
-    scenario = folder / "constant.yaml"
-    with (
-        uvicorn(folder, "constant") as constant,
-        serve(folder, scenario) as ours,
-        granian(folder, "replay_rsgi", "rsgi", scenario) as rsgi,
-        granian(folder, "replay_asgi", "asgi", scenario) as asgi,
-        mitmdump(folder / "mitmdump.log", "--mode", "reverse:http://unused", *replay_addon(folder)) as proxy,
-    ):
-        servers = {
-            "uvicorn answering a constant": constant,
-            "serve": ours,
-            "the same application in granian, ASGI": asgi,
-            "the same driver in granian, RSGI": rsgi,
-            "mitmdump with the replay addon": proxy,
-        }
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in servers}
-        for _ in range(TURNS):
-            for name, server in servers.items():
-                found[name].append(_measured(server))
-    for name, samples in found.items():
-        row(name, [clock for clock, _ in samples], "requests/s")
-        row("", [cpu for _, cpu in samples], "requests per s of CPU time")
-    first = found["serve"]
-    for other in ("uvicorn answering a constant", "the same driver in granian, RSGI", "mitmdump with the replay addon"):
-        pairs = zip(first, found[other], strict=True)
-        row(f"ratio serve : {other}", [mine[1] / its[1] for mine, its in pairs])
+def _compare(folder: Path, forms: list[EngineForm]) -> None:
+    heading("Serving: one workbin POST, requests per second of processor time (wrk, 8 connections)")
+    with ExitStack() as stack:
+        servers: dict[str, ServerProcess] = {}
+        for name, start in _candidates(folder, forms).items():
+            try:
+                servers[name] = stack.enter_context(start())
+            except (RuntimeError, OSError) as error:
+                print(f"{name:<52}not measured: {str(error).strip().splitlines()[-1]}")
+        rates = asyncio.run(_rates(servers))
+    for name, samples in rates.items():
+        row(name, samples, "requests per s of processor time")
+        row("", [1e6 / rate for rate in samples], "µs of processor time per request")
+    for form in forms:
+        ours = rates[f"serve, {form.name}"]
+        for name in rates:
+            if not name.startswith("serve, "):
+                row(
+                    f"ratio serve, {form.name} : {name}",
+                    [one / its for one, its in zip(ours, rates[name], strict=True)],
+                )
 
 
-def _others(folder: Path) -> None:
-    heading("Serving: the same POST to other stub servers, requests/s (goal: serve is faster than each)")
-    with serve(folder, folder / "constant.yaml") as ours:
-        for name, start in stubs.STUBS.items():
-            with start(folder) as theirs:
-                _warm(theirs)
-                pairs = [(_measured(ours)[0], _measured(theirs)[0]) for _ in range(TURNS)]
-            row(name, [its for _, its in pairs], "requests/s")
-            row(f"ratio serve : {name}", [mine / its for mine, its in pairs])
+def _candidates(folder: Path, forms: list[EngineForm]) -> dict[str, Callable[[], _Running]]:
+    """Return the servers to compare. Those named `serve` and `replay` replay the scenario, for a session that polls."""
+    scenario = folder / "scheduling.yaml"
+    found: dict[str, Callable[[], _Running]] = {
+        f"serve, {form.name}": partial(serve, folder, scenario, form) for form in forms
+    }
+    found["bare uvloop protocol"] = partial(bare_protocol, folder)
+    found["uvicorn constant"] = partial(uvicorn, folder, "constant")
+    found["granian constant, RSGI"] = partial(granian, folder, "constant:rsgi", "rsgi", scenario)
+    found["granian constant, ASGI"] = partial(granian, folder, "constant:app", "asgi", scenario)
+    found["replay in granian, RSGI"] = partial(granian, folder, "replay_rsgi:app", "rsgi", scenario)
+    found["replay in granian, ASGI"] = partial(granian, folder, "replay_asgi:app", "asgi", scenario)
+    if find_spec("fastpysgi") is None:
+        print("fastpysgi is not installed, so it is not measured: pip install 'cometreel[dev]'")
+    else:
+        found["fastpysgi constant, ASGI"] = partial(fastpysgi, folder, "constant:app", scenario)
+        found["fastpysgi constant, WSGI"] = partial(fastpysgi, folder, "constant:wsgi", scenario)
+        found["replay in fastpysgi, ASGI"] = partial(fastpysgi, folder, "replay_asgi:app", scenario)
+    reverse = ("--mode", "reverse:http://unused")
+    found["replay in mitmdump"] = partial(mitmdump, folder / "mitmdump.log", *reverse, *replay_addon(scenario))
+    if lacks := stubs.missing():
+        print(f"The stub servers are not measured: missing {', '.join(lacks)} (`make bench` installs them)")
+    else:
+        found |= {name: partial(start, folder) for name, start in stubs.STUBS.items()}
+    return found
+
+
+async def _rates(servers: Mapping[str, ServerProcess]) -> dict[str, list[float]]:
+    """Measure all servers in turn; return the rates per second of processor time."""
+    sessions: dict[str, PollingSession] = {}
+    for name, server in servers.items():
+        if name.startswith(("serve, ", "replay in ")) and (session := await _session(name, server)) is not None:
+            sessions[name] = session
+    measured = {name: server for name, server in servers.items() if name in sessions or "replay in " not in name}
+    polling = [asyncio.ensure_future(_keep_polling(session)) for session in sessions.values()]
+    cookies = {name: session.cookie for name, session in sessions.items()}
+    busy = {name: server for name, server in servers.items() if "fastpysgi" in name}  # its ASGI loop never sleeps long
+    if "WireMock" in servers:
+        with suspended(busy.values()):
+            await asyncio.to_thread(_warm, servers["WireMock"])
+    rates: dict[str, list[float]] = {name: [] for name in measured}
+    for turn in range(TURNS + 1):
+        for name, server in measured.items():
+            with suspended(busy[other] for other in busy if other != name):
+                rate = await asyncio.to_thread(_rate, server, cookies.get(name))
+            if turn:  # the first turn only warms up
+                rates[name].append(rate)
+    for task in polling:
+        task.cancel()
+    await asyncio.gather(*polling, return_exceptions=True)
+    for session in sessions.values():
+        session.writer.close()
+    return rates
+
+
+async def _session(name: str, server: ServerProcess) -> PollingSession | None:
+    """Open a CometD session; None, with a printed reason, if the server doesn't answer."""
+    end = time.monotonic() + SESSION_SECONDS
+    while True:
+        try:
+            (session,) = await asyncio.wait_for(open_sessions(server.port, 1), SESSION_SECONDS)
+        except ConnectionRefusedError:  # the worker of granian has not loaded the application
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.1)
+        except TimeoutError:
+            print(f"{name:<52}not measured: no CometD session was opened within {SESSION_SECONDS} s")
+            return None
+        else:
+            return session
+
+
+async def _keep_polling(session: PollingSession) -> None:
+    while True:
+        await session.poll()
 
 
 def _warm(server: ServerProcess) -> None:
-    """Put load on a server until its rate stops growing."""
-    step, rate = 5, 1.0
-    for _ in range(WARMEST // step):
-        before, rate = rate, wrk.requests_per_second(server.port, PATH, BODY.decode(), seconds=step)
-        if rate < STEADY * before:
-            break
+    """Put load on a server until its rate has not grown for 15 seconds; print how long that took."""
+    step, best, since, begin = 5, 0.0, 0, time.perf_counter()
+    while since < 3 and time.perf_counter() - begin < WARMEST:
+        rate = _rate(server, seconds=step)
+        since = 0 if rate > STEADY * best else since + 1
+        best = max(rate, best)
+    print(f"{'WireMock, warmed until it gets no faster':<52}{time.perf_counter() - begin:.0f} s of load", flush=True)
 
 
-def _measured(server: ServerProcess, cookie: str | None = None) -> tuple[float, float]:
-    """Return requests per second, and requests per second of the server's CPU time."""
+def _rate(server: ServerProcess, cookie: str | None = None, seconds: int = 2) -> float:
+    """Return the POSTs per second of the server's processor time."""
     cpu, begin = server.cpu(), time.perf_counter()
-    rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), cookie=cookie, seconds=2)
-    return rate, rate * (time.perf_counter() - begin) / max(server.cpu() - cpu, 0.01)
+    rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), cookie=cookie, seconds=seconds)
+    return rate * (time.perf_counter() - begin) / max(server.cpu() - cpu, 0.01)
+
+
+def _first_requests(folder: Path, forms: list[EngineForm]) -> None:
+    heading("Serving: POSTs without a cookie (each begins a session) : with a cookie (goal: at least 0.75)")
+    for form in forms:
+        with serve(folder, folder / "few.yaml", form) as server:
+            cookie = asyncio.run(_cookie(server))
+            pairs = [(_rate(server), _rate(server, cookie)) for _ in range(TURNS)]
+        row(f"{form.name}: without a cookie", [first for first, _ in pairs], "requests per s of processor time")
+        row(f"{form.name}: with a cookie", [known for _, known in pairs], "requests per s of processor time")
+        row(f"{form.name}: ratio without : with a cookie", [first / known for first, known in pairs])
+
+
+async def _cookie(server: ServerProcess) -> str:
+    (session,) = await open_sessions(server.port, 1)
+    session.writer.close()
+    return session.cookie
 
 
 def _startup(folder: Path) -> None:
@@ -106,39 +202,46 @@ def _startup(folder: Path) -> None:
     samples = []
     for _ in range(2 * TURNS):
         begin = time.perf_counter()
-        with serve(folder, folder / "constant.yaml"):
+        with serve(folder, folder / "few.yaml"):
             samples.append(1000 * (time.perf_counter() - begin))
     row("cometreel serve", samples, "ms")
 
 
-def _sessions(folder: Path) -> None:
-    heading("Serving: exchanges including their notification, 1,000 sessions")
-    with serve(folder, folder / "pushing.yaml") as server:
-        per_second, per_cpu, late = asyncio.run(_run_exchanges(server))
-    row("exchanges/s at full speed", [per_second], "exchanges/s")
-    row("the same per second of CPU time", [per_cpu], "exchanges per s of CPU time")
-    row("lateness of the notification at 200/s, p50", [_percentile(late, 0.5)], "ms")
-    row("lateness of the notification at 200/s, p99", [_percentile(late, 0.99)], "ms")
+def _sessions(folder: Path, forms: list[EngineForm]) -> None:
+    heading("Serving: complete exchanges (POST, reply, notification, next poll), 1,000 sessions")
+    rates: dict[str, list[float]] = {}
+    for form in forms:
+        with serve(folder, folder / "pushing.yaml", form) as server:
+            rates[form.name], late = asyncio.run(_run_exchanges(server))
+        row(f"{form.name}: complete exchanges", rates[form.name], "exchanges per s of processor time")
+        row(f"{form.name}: lateness of the notification at 200/s, p50", [_percentile(late, 0.5)], "ms")
+        row(f"{form.name}: lateness of the notification at 200/s, p99", [_percentile(late, 0.99)], "ms")
+    if len(forms) > 1:
+        pairs = zip(rates["compiled"], rates["pure"], strict=True)
+        row("ratio compiled : pure", [compiled / pure for compiled, pure in pairs])
 
 
-async def _run_exchanges(server: ServerProcess) -> tuple[float, float, list[float]]:
-    sessions, body = await open_sessions(server.port, 1000), encode({**engine.request_body(0)})
-    paced = await exchanges(sessions, PATH, body, seconds=5, rate=200)
-    cpu = server.cpu()
-    fast = await exchanges(sessions, PATH, body, seconds=5, rate=None)
-    spent = server.cpu() - cpu
-    return fast.per_second, len(fast.delays) / spent, [1000 * (delay - OFFSET) for delay in paced.delays]
+async def _run_exchanges(server: ServerProcess) -> tuple[list[float], list[float]]:
+    """Return exchanges per second of processor time, and the sorted milliseconds of lateness at a low rate."""
+    sessions, body, rates = await open_sessions(server.port, 1000), encode({**engine.request_body(0)}), []
+    paced = await exchanges(sessions, PATH, body, seconds=4, rate=200)
+    for _ in range(TURNS):
+        cpu = server.cpu()
+        fast = await exchanges(sessions, PATH, body, seconds=3, rate=None)
+        rates.append(len(fast.delays) / (server.cpu() - cpu))
+    return rates, [1000 * (delay - OFFSET) for delay in paced.delays]
 
 
 def _percentile(samples: list[float], share: float) -> float:
     return samples[min(len(samples) - 1, int(len(samples) * share))]
 
 
-def _memory(folder: Path) -> None:
-    heading("Serving: memory of an idle session with its held poll, kB (goal: at most 25)")
-    for count in (1000, 10_000):
-        with serve(folder, folder / "pushing.yaml") as server:
-            row(f"{count:,} sessions", [asyncio.run(_memory_per_session(server, count)) / 1000], "kB")
+def _memory(folder: Path, forms: list[EngineForm]) -> None:
+    heading("Serving: memory of an idle session with its held poll, kB (goal: at most 6)")
+    for form in forms:
+        for count in (1000, CROWD):
+            with serve(folder, folder / "pushing.yaml", form) as server:
+                row(f"{form.name}: {count:,} sessions", [asyncio.run(_memory_per_session(server, count)) / 1000], "kB")
 
 
 async def _memory_per_session(server: ServerProcess, count: int) -> float:
@@ -153,10 +256,11 @@ async def _memory_per_session(server: ServerProcess, count: int) -> float:
     return each
 
 
-def _websockets(folder: Path) -> None:
+def _websockets(folder: Path, forms: list[EngineForm]) -> None:
     heading("Serving: memory of an open WebSocket, kB (goal: at most 8)")
-    with serve(folder, folder / "pushing.yaml") as server:
-        row("3,000 WebSockets", [asyncio.run(_memory_per_websocket(server, 3000)) / 1000], "kB")
+    for form in forms:
+        with serve(folder, folder / "pushing.yaml", form) as server:
+            row(f"{form.name}: 3,000 WebSockets", [asyncio.run(_memory_per_websocket(server, 3000)) / 1000], "kB")
 
 
 async def _memory_per_websocket(server: ServerProcess, count: int) -> float:
@@ -184,30 +288,33 @@ async def _wait_for_stable_memory(server: ServerProcess) -> None:
         await asyncio.sleep(0.5)
 
 
-def _growth(folder: Path) -> None:
-    heading("Serving: growth, POSTs of one session per s of CPU time (1 is constant cost)")
-    for name, count in (("few.yaml", 10), ("many.yaml", 10_000)):
-        (folder / name).write_text(engine.scenario(count, events=False))
-    with serve(folder, folder / "few.yaml") as few, serve(folder, folder / "many.yaml") as many:
-        asyncio.run(_compare_growth(few, many))
+def _growth(folder: Path, forms: list[EngineForm]) -> None:
+    heading("Serving: growth of the cost of a POST (goals: exchanges at least 0.95, sessions at least 0.9)")
+    for form in forms:
+        with serve(folder, folder / "few.yaml", form) as few, serve(folder, folder / "many.yaml", form) as many:
+            asyncio.run(_compare_growth(form.name, few, many))
 
 
-async def _compare_growth(few: ServerProcess, many: ServerProcess) -> None:
+async def _compare_growth(name: str, few: ServerProcess, many: ServerProcess) -> None:
     (one,), (other,) = await open_sessions(few.port, 1), await open_sessions(many.port, 1)
-    pairs = [(await _cost(few, one), await _cost(many, other)) for _ in range(TURNS)]
-    row("ratio 10 : 10,000 exchanges", [first / second for first, second in pairs])
-    alone = [await _cost(few, one) for _ in range(TURNS)]
-    crowd = await open_sessions(few.port, 10_000)
+    alone, large = [], []
+    for _ in range(TURNS):
+        alone.append(await _session_rate(few, one))
+        large.append(await _session_rate(many, other))
+    ratios = [second / first for first, second in zip(alone, large, strict=True)]
+    row(f"{name}: ratio 10,000 : 10 exchanges", ratios)
+    crowd = await open_sessions(few.port, CROWD)
     for session in crowd:
         session.hold()
     await _wait_for_stable_memory(few)
     await send(one.reader, one.writer, one.request(PATH, BODY))  # the server has accepted all polls when it answers
-    crowded = [await _cost(few, one) for _ in range(TURNS)]
-    row("ratio 1 : 10,000 sessions", [first / second for first, second in zip(alone, crowded, strict=True)])
+    crowded = [await _session_rate(few, one) for _ in range(TURNS)]
+    ratios = [second / first for first, second in zip(alone, crowded, strict=True)]
+    row(f"{name}: ratio {CROWD:,} : 1 sessions", ratios)
     for session in [one, other, *crowd]:
         session.writer.close()
 
 
-async def _cost(server: ServerProcess, session: PollingSession) -> float:
-    """Return this session's POSTs per second of the server's CPU time."""
-    return (await asyncio.to_thread(_measured, server, session.cookie))[1]
+async def _session_rate(server: ServerProcess, session: PollingSession) -> float:
+    """Return this session's POSTs per second of the server's processor time."""
+    return await asyncio.to_thread(_rate, server, session.cookie)

@@ -10,13 +10,12 @@ from mitmproxy.connection import Address, Client, Server
 from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import ReverseMode
 
-from cometreel.engine.driver import Driver, DriverReply
-from cometreel.errors import BugError
+from cometreel.engine.driver import Driver, DriverReply, ReplyPart
 from cometreel.http_fields import error_reply
 from cometreel.mitmproxy_support.flow_translation import reply_into, request_from
 from cometreel.mitmproxy_support.replay_run import ReplayRun
 from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
-from cometreel.wire import Begin, Drop, Reply, Request
+from cometreel.wire import Begin, Chunk, Drop, End, Reply, Request
 
 __all__ = ["FlowReplayer"]
 
@@ -27,8 +26,8 @@ class FlowReplayer:
     def __init__(self) -> None:
         self.keep_host_header = False
         """The user's value of mitmproxy's option, for forwarded requests."""
-        self._held: defaultdict[str, set[tuple[Driver, int]]] = defaultdict(set)  # by client connection
-        self._unconfirmed: dict[str, tuple[Driver, int]] = {}  # by flow, until the reply is written or failed
+        self._held: defaultdict[str, set[_HeldRequest]] = defaultdict(set)  # by client connection
+        self._unconfirmed: dict[str, tuple[Driver, int, int]] = {}  # by flow, until the reply is written or failed
         self._allowed: defaultdict[str, set[Address | None]] = defaultdict(set)  # servers, by client connection
 
     @property
@@ -51,10 +50,12 @@ class FlowReplayer:
         elif run.cors is not None and (preflight := run.cors.preflight(request)) is not None:
             reply_into(flow, preflight)
         else:
-            reply = run.driver.begin(request) or await self._hold(flow, run.driver, request.id)
+            reply, parts = run.driver.begin(request), 1
+            if reply is None or isinstance(reply, Begin):
+                reply, parts = await self._complete(flow, _HeldRequest(run.driver, request.id), reply)
             if run.cors is not None and isinstance(reply, Reply):
                 reply = run.cors.reply(request.headers, reply)
-            self._apply(flow, reply, run.driver)
+            self._apply(flow, reply, run.driver, parts)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Check later if the reply was written: at this hook, mitmproxy has not sent it yet."""
@@ -67,30 +68,30 @@ class FlowReplayer:
 
     def client_disconnected(self, client: Client) -> None:
         """Report the end of a client connection; mitmproxy doesn't cancel the hooks of its held requests."""
-        for driver, request_id in self._held.pop(client.id, ()):
-            driver.hung_up(request_id)
+        for held in self._held.pop(client.id, ()):
+            held.disconnected()
         self._allowed.pop(client.id, None)
 
     def is_allowed(self, client: Client, server: Address | None) -> bool:
         """Return True if a client may be connected to a server."""
         return server in self._allowed.get(client.id, ())
 
-    async def _hold(self, flow: http.HTTPFlow, driver: Driver, request_id: int) -> DriverReply:
-        held = self._held[flow.client_conn.id]
-        held.add((driver, request_id))
+    async def _complete(self, flow: http.HTTPFlow, held: _HeldRequest, begun: Begin | None) -> tuple[DriverReply, int]:
+        """Wait for the reply to a request, and for all parts of it; return it with the number of its parts."""
+        requests = self._held[flow.client_conn.id]
+        requests.add(held)
         try:
-            return await driver.wait(request_id)
+            reply = begun or await held.driver.wait(held.request_id)
+            return await held.collect(reply) if isinstance(reply, Begin) else (reply, 1)
         finally:
-            held.discard((driver, request_id))
+            requests.discard(held)
 
-    def _apply(self, flow: http.HTTPFlow, reply: DriverReply, driver: Driver) -> None:
+    def _apply(self, flow: http.HTTPFlow, reply: DriverReply, driver: Driver, parts: int) -> None:
         if isinstance(reply, Reply):
-            self._unconfirmed[flow.id] = driver, reply.request_id
+            self._unconfirmed[flow.id] = driver, reply.request_id, parts
             reply_into(flow, reply)
         elif isinstance(reply, Drop):
             flow.kill()
-        elif isinstance(reply, Begin):
-            raise BugError("the engine sends a reply in parts; the addon can't send one")
         else:
             self._forward(flow)
 
@@ -122,5 +123,41 @@ class FlowReplayer:
 
     def _confirm(self, flow: http.HTTPFlow, *, written: bool) -> None:
         if (unconfirmed := self._unconfirmed.pop(flow.id, None)) is not None:
-            driver, request_id = unconfirmed
-            (driver.written if written else driver.hung_up)(request_id)
+            driver, request_id, parts = unconfirmed
+            if not written:
+                driver.hung_up(request_id)
+                return
+            for _ in range(parts):
+                driver.written(request_id)
+
+
+class _HeldRequest:
+    """A request whose reply is not complete. mitmproxy can't send a body in parts, so they are collected here."""
+
+    def __init__(self, driver: Driver, request_id: int) -> None:
+        self.driver, self.request_id = driver, request_id
+        self._parts: list[bytes] = []
+        self._end: asyncio.Future[End | Drop | None] = asyncio.get_running_loop().create_future()  # None: disconnected
+
+    def disconnected(self) -> None:
+        """Report that the client is gone, and wait for no more parts."""
+        self.driver.hung_up(self.request_id)
+        if not self._end.done():
+            self._end.set_result(None)
+
+    async def collect(self, begin: Begin) -> tuple[Reply | Drop, int]:
+        """Wait for the end of a reply; return it as one, or `Drop`, and the number of its parts."""
+        if not self._end.done():
+            self.driver.stream(self.request_id, self._add)
+        end = await self._end
+        if isinstance(end, End):
+            return Reply(self.request_id, begin.status, begin.headers, b"".join(self._parts)), len(self._parts)
+        if end is not None:
+            self.driver.hung_up(self.request_id)  # the client got none of the parts
+        return Drop(self.request_id), 1
+
+    def _add(self, part: ReplyPart) -> None:
+        if isinstance(part, Chunk):
+            self._parts.append(part.data)
+        else:
+            self._end.set_result(part)
