@@ -24,7 +24,6 @@ TESTS = (
     "tests/unit/cli/test_main.py::test_version",
     "tests/golden",
     "tests/serve/test_both_paths.py",
-    "tests/serve/test_raw_requests.py",
     "tests/serve/test_reply_parts.py",
 )
 PURE = {

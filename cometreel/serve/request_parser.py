@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
@@ -42,13 +42,6 @@ class RequestRejected(Exception):
         super().__init__(text)
 
 
-class _ParsedTarget(Protocol):
-    """The parts of a target. The types of httptools lack None, which a compiled module would not accept then."""
-
-    path: bytes | None
-    query: bytes | None
-
-
 class ParsedHead:
     """The method, target and fields of a request. Equal heads may be the same object: nothing changes it.
 
@@ -75,7 +68,7 @@ class ParsedHead:
     )
 
     def __init__(self, method: str, target: bytes, version: str, fields: RawFields, *, keep_alive: bool) -> None:
-        url = cast("_ParsedTarget", parse_url(target))
+        url = parse_url(target)
         self.method, self.version, self.fields = method, version, fields
         self.raw_path: bytes = url.path or b"/"  # `GET http://host` has none (RFC 9112 §3.2.2)
         self.raw_query: bytes = url.query or b""
