@@ -1,7 +1,7 @@
 """Builds the compiled engine into `build/compiled` and runs its tests there; the installation is not changed.
 
-`python -m tests.compiled` runs the unit tests of the compiled packages and the golden cases; arguments are passed to
-pytest instead of these folders. `COMETREEL_COMPILED` names a folder with a compiled engine, which is used instead.
+`python -m tests.compiled` runs the tests of the compiled modules and the golden cases; arguments are passed to pytest
+instead of these tests. `COMETREEL_COMPILED` names a folder with a compiled engine, which is used instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "compiled"
-FOLDERS = ("tests/unit/engine", "tests/unit/bayeux", "tests/unit/scenario", "tests/golden")
+TESTS = (
+    "tests/unit/engine",
+    "tests/unit/bayeux",
+    "tests/unit/scenario",
+    "tests/unit/load/test_ledger.py",
+    "tests/unit/locust_agents/test_agent.py",
+    "tests/unit/locust_agents/test_http_client.py",
+    "tests/unit/cli/test_main.py::test_version",
+    "tests/golden",
+    "tests/serve/test_both_paths.py",
+    "tests/serve/test_reply_parts.py",
+)
 PURE = {
     "tests/unit/engine/test_session_identity.py::test_a_token_is_nowhere_in_the_state_of_the_engine": (
         "it searches the attributes of all objects through `__dict__`, which compiled objects don't have"
@@ -46,7 +57,7 @@ def main() -> int:
     form = subprocess.run(shown, cwd=compiled, env=environment, check=True, capture_output=True, text=True).stdout
     assert form == "compiled\n", form
     left_out = [f"--deselect={name}" for name in PURE]
-    tests = sys.argv[1:] or ["-q", "-n", "2", *FOLDERS]
+    tests = sys.argv[1:] or ["-q", "-n", "2", *TESTS]
     command = [sys.executable, "-m", "pytest", "-o", f"pythonpath={compiled} .", *left_out, *tests]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

@@ -62,6 +62,11 @@ def test_the_wheel_holds_every_file(distributions: Path):
     assert {name for name in names if not name.split("/")[0].endswith(".dist-info")} == _expected()
 
 
+def test_the_wheel_is_pure_python(distributions: Path):
+    (wheel,) = distributions.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+
+
 def test_the_sdist_holds_every_file(distributions: Path):
     (sdist,) = distributions.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
