@@ -9,6 +9,7 @@ The modules that run for each request are compiled, those of load tests included
   `regular_expression`: few requests need them.
 - `engine/driver` and `serve`: without optimisation, a POST in memory was not faster (4.5 µs for connection and driver).
 - `locust_agents/agent`, `connection` and `event_loop`: they import gevent, which then would be required to compile.
+- `locust_agents/request_queue` and `long_polling`: `agent` extends their classes.
 - `load/arrivals` and `load/tally`: mypyc accepts them, but their gain was not measured, and they take long to build.
 
 Dataclasses that are created for each request have a written `__init__`, because the generated one is not compiled.
@@ -30,7 +31,7 @@ COMPILED = {
     "notification_router play_state player prepared_scenario rendering request_journal scheduling session_finder "
     "session_roles sessions static_responses",
     "load": "ledger outcomes",
-    "locust_agents": "http_client long_polling request_queue",
+    "locust_agents": "http_client",
     "scenario": "compiled exchange json_pointer matchers normalized_request request_pattern specs values",
 }
 """The compiled modules of each package."""
