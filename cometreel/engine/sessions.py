@@ -121,7 +121,7 @@ class Session:
     def ticks(self, now: float) -> Ticks:
         """Convert a time to ticks. Equal durations within a session give equal ticks at any time."""
         # without `to_ticks` and `Ticks`, which would be two more calls for each request
-        return self.start + round((now - self.started) * 1_000_000)  # type: ignore[return-value]
+        return self.start + round((now - self.started) * 1_000_000)  # type: ignore[return-value]  # ticks are integers
 
     def time(self, ticks: Ticks) -> float:
         """Convert ticks back to a time; `ticks(time(t))` is `t`."""

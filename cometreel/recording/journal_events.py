@@ -184,7 +184,7 @@ class SharedValues:
     def _one(self, key: Hashable, value: _T) -> _T:
         if len(self._kept) < self._MOST:
             return self._kept.setdefault(key, value)  # type: ignore[return-value]  # an equal value of the same type
-        return self._kept.get(key, value)  # type: ignore[return-value]
+        return self._kept.get(key, value)  # type: ignore[return-value]  # an equal value of the same type
 
 
 def header_of(value: JSON) -> JournalHeader:

@@ -105,5 +105,5 @@ def test_an_empty_path_of_a_scenario_is_an_error():
 @pytest.mark.parametrize(("option", "value"), [("policy", "none.yaml"), ("profile", "none")])
 def test_an_unknown_policy_or_profile_is_an_error_and_writes_nothing(option: str, value: str, tmp_path: Path):
     with pytest.raises(cometreel.InputError):
-        cometreel.record("http://127.0.0.1:9", tmp_path / "a.yaml", **{option: value})  # type: ignore[arg-type]
+        cometreel.record("http://127.0.0.1:9", tmp_path / "a.yaml", **{option: value})  # type: ignore[arg-type]  # the wrong argument is the subject
     assert [*tmp_path.iterdir()] == []

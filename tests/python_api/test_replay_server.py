@@ -155,7 +155,7 @@ def test_an_invalid_pattern_for_a_body_is_an_error():
 
 def test_a_body_that_is_not_json_is_an_error():
     with cometreel.replay(VERSION) as server, pytest.raises(cometreel.OptionInvalid, match=r"^body: a value of the ty"):
-        server.calls(body=object())  # type: ignore[arg-type]
+        server.calls(body=object())  # type: ignore[arg-type]  # the wrong argument is the subject
 
 
 def test_what_happened_is_readable_after_the_end():

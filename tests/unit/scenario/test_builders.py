@@ -175,14 +175,14 @@ def problem(function: Callable[[], object]) -> Problem:
     ("function", "text"),
     [
         (
-            lambda: build.post("/x", body={"a": [markers.any("strin")]}),  # type: ignore[arg-type]
+            lambda: build.post("/x", body={"a": [markers.any("strin")]}),  # type: ignore[arg-type]  # the wrong argument is the subject
             (
                 "body.a[0].$any: the text 'strin'; expected one of string, number, integer, boolean, object, array, "
                 "null, anything (did you mean 'string'?)"
             ),
         ),
         (
-            lambda: build.reply({"a": markers.any()}),  # type: ignore[dict-item]
+            lambda: build.reply({"a": markers.any()}),  # type: ignore[dict-item]  # the wrong argument is the subject
             "body.a: $any isn't allowed in a reply or an event; expected one of $csv, $entries, $id, $t",
         ),
         (
@@ -194,29 +194,29 @@ def problem(function: Callable[[], object]) -> Problem:
             "after: -1.0 is not a duration in seconds; expected a duration from 0 to a year",
         ),
         (
-            lambda: build.reply({"a": object()}),  # type: ignore[dict-item]
+            lambda: build.reply({"a": object()}),  # type: ignore[dict-item]  # the wrong argument is the subject
             (
                 "body.a: a value of the type object; expected text, a number, true, false, None, a list, a mapping "
                 "or a marker"
             ),
         ),
         (
-            lambda: build.reply({"a": timedelta(1)}),  # type: ignore[dict-item]
+            lambda: build.reply({"a": timedelta(1)}),  # type: ignore[dict-item]  # the wrong argument is the subject
             (
                 "body.a: a value of the type timedelta; expected text, a number, true, false, None, a list, a mapping "
                 "or a marker"
             ),
         ),
         (
-            lambda: build.reply({1: 2}),  # type: ignore[dict-item]
+            lambda: build.reply({1: 2}),  # type: ignore[dict-item]  # the wrong argument is the subject
             "body: the key 1 isn't text; expected text",
         ),
         (
-            lambda: build.exchange("a", build.get("/"), as_=[7]),  # type: ignore[list-item]
+            lambda: build.exchange("a", build.get("/"), as_=[7]),  # type: ignore[list-item]  # the wrong argument is the subject
             "as_[0]: the number 7; expected a name or a list of names",
         ),
         (
-            lambda: build.exchange("a", {"path": "/"}),  # type: ignore[arg-type]
+            lambda: build.exchange("a", {"path": "/"}),  # type: ignore[arg-type]  # the wrong argument is the subject
             "request: request has no `method`; add one, for example `method: POST`",
         ),
         (
@@ -239,18 +239,18 @@ def problem(function: Callable[[], object]) -> Problem:
             ),
         ),
         (
-            lambda: Scenario(exchnages=[]),  # type: ignore[call-arg]
+            lambda: Scenario(exchnages=[]),  # type: ignore[call-arg]  # the wrong argument is the subject
             (
                 "unknown key 'exchnages'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, "
                 "reply_headers, roles, session, settings, source, timeline, title (did you mean 'exchanges'?)"
             ),
         ),
         (
-            lambda: Scenario(bayeux={"advice": {"timeout": "30s"}}),  # type: ignore[arg-type]
+            lambda: Scenario(bayeux={"advice": {"timeout": "30s"}}),  # type: ignore[arg-type]  # the wrong argument is the subject
             "bayeux.advice.timeout: the text '30s'; expected a whole number",
         ),
         (
-            lambda: Scenario(bayeux={"endpont": "/"}),  # type: ignore[arg-type]
+            lambda: Scenario(bayeux={"endpont": "/"}),  # type: ignore[arg-type]  # the wrong argument is the subject
             (
                 "bayeux: unknown key 'endpont'; expected one of ack, advice, deliver, dialect, endpoint, form, "
                 "handshake, max_interval, max_message_bytes, max_queue, max_sessions_per_browser, "
@@ -259,19 +259,19 @@ def problem(function: Callable[[], object]) -> Problem:
             ),
         ),
         (
-            lambda: Scenario(exchanges=["x"]),  # type: ignore[list-item]
+            lambda: Scenario(exchanges=["x"]),  # type: ignore[list-item]  # the wrong argument is the subject
             "exchanges[0]: the text 'x'; expected exchange(…)",
         ),
         (
-            lambda: build.exchange("a", "GET /"),  # type: ignore[arg-type]
+            lambda: build.exchange("a", "GET /"),  # type: ignore[arg-type]  # the wrong argument is the subject
             "request: the text 'GET /'; expected get(…), post(…), request(…) or publish(…)",
         ),
         (
-            lambda: build.exchange("a", build.get("/"), events=build.event("/a")),  # type: ignore[arg-type]
+            lambda: build.exchange("a", build.get("/"), events=build.event("/a")),  # type: ignore[arg-type]  # the wrong argument is the subject
             "events: a value of the type EventBlock; expected a list",
         ),
         (
-            lambda: build.exchange("a", build.get("/"), reply=build.event("/a")),  # type: ignore[arg-type]
+            lambda: build.exchange("a", build.get("/"), reply=build.event("/a")),  # type: ignore[arg-type]  # the wrong argument is the subject
             "reply: a value of the type EventBlock; expected reply(…)",
         ),
     ],
@@ -317,7 +317,7 @@ def run(path: Path, text: str) -> object:
 
 
 def test_compiled_parts_have_the_positions_of_their_blocks():
-    line = inspect.currentframe().f_lineno  # type: ignore[union-attr]
+    line = inspect.currentframe().f_lineno  # type: ignore[union-attr]  # CPython has frames
     exchange = build.exchange(
         "a",
         build.get("/a"),
