@@ -42,7 +42,7 @@ from cometreel.serve.response_writer import (
     reply_bytes,
     reply_bytes_with_cors,
 )
-from cometreel.serve.server_context import ServerContext
+from cometreel.serve.server_context import PausableConnection, ServerContext
 from cometreel.serve.websocket_connection import WebSocketConnection
 from cometreel.wire import Begin, Chunk, Drop, End, Forward, Reply, Request
 
@@ -56,7 +56,7 @@ KEEP_ALIVE: Final = 75.0  # seconds until an idle connection is closed; clients 
 LINGER: Final = 2.0  # seconds to read on after an error; a client that is cut off would not read the error
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(PausableConnection):
     """One HTTP connection.
 
     One request at a time has its turn: `_head` is its head. It ends when the answer was handed to the transport
@@ -74,21 +74,19 @@ class HttpConnection(asyncio.Protocol):
         "_head",
         "_incoming",
         "_is_lingering",
-        "_is_reading_paused",
         "_parser",
         "_queue",
         "_refused",
         "_request_id",
-        "_transport",
         "_turns",
         "_unwritten",
         "_waiters",
         "read_deadline",
         "write_deadline",
     )
-    _transport: asyncio.Transport
 
     def __init__(self, context: ServerContext) -> None:
+        super().__init__()
         self._context = context
         self._client = ""
         self._parser: RequestParser | None = None  # while a request is incomplete
@@ -100,7 +98,7 @@ class HttpConnection(asyncio.Protocol):
         self._unwritten: deque[Reply | Begin | ReplyPart] | None = None  # not None while the client does not read
         self._waiters: list[asyncio.Future[None]] | None = None
         self._refused: RequestRejected | None = None
-        self._is_lingering = self._is_reading_paused = False
+        self._is_lingering = False
         self._turns = 0  # since the event loop called this connection
         self._has_body = False  # True while a reply is sent in parts that are not discarded
         self.read_deadline = context.loop.time() + context.limits.request_seconds
@@ -563,19 +561,6 @@ class HttpConnection(asyncio.Protocol):
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
-
-    def pause_reading(self) -> None:
-        """Read nothing from the client for now."""
-        if not self._is_reading_paused:
-            self._is_reading_paused = True
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        if self._is_reading_paused:
-            self._is_reading_paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
 
     def abort(self) -> None:
         """Close immediately; unwritten bytes are discarded."""

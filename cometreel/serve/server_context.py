@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from cometreel.serve.app import ReplayApp
 from cometreel.serve.request_parser import KnownHeads, ParsedHead, RequestParser
 
-__all__ = ["Limits", "OpenConnection", "ServerContext"]
+__all__ = ["Limits", "OpenConnection", "PausableConnection", "ServerContext"]
 
 KNOWN_HEADS: Final = 16_000_000  # bytes
 MAX_IDLE_PARSERS: Final = 100
@@ -33,6 +33,29 @@ class OpenConnection(Protocol):
 
     def abort(self) -> None:
         """Close immediately; unwritten bytes are discarded."""
+
+
+class PausableConnection(asyncio.Protocol):
+    """A connection that can stop reading from its client, for example while an ASGI application doesn't take more."""
+
+    __slots__ = ("_is_reading_paused", "_transport")
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._is_reading_paused = False
+
+    def pause_reading(self) -> None:
+        """Read nothing from the client for now."""
+        if not self._is_reading_paused:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
 
 
 @dataclass(frozen=True, slots=True)

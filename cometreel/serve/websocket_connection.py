@@ -29,7 +29,7 @@ from cometreel.scenario.matchers import shortened
 from cometreel.serve.asgi import response_fields
 from cometreel.serve.asgi_bridge import AsgiWebSocket
 from cometreel.serve.request_parser import ParsedHead
-from cometreel.serve.server_context import ServerContext
+from cometreel.serve.server_context import PausableConnection, ServerContext
 from cometreel.wire import Accept, Frame, Reply, Request
 
 __all__ = ["WebSocketConnection"]
@@ -122,7 +122,7 @@ class ReplayWebSocket:
             connection.abort()
 
 
-class WebSocketConnection(asyncio.Protocol):
+class WebSocketConnection(PausableConnection):
     """One WebSocket, from its upgrade request on. It is the `ConnectionControl` of an ASGI application.
 
     `read_deadline` and `write_deadline` are times of the event loop, or `inf`; after them, call `expire`.
@@ -133,11 +133,9 @@ class WebSocketConnection(asyncio.Protocol):
         "_fragments",
         "_handler",
         "_is_closing",
-        "_is_reading_paused",
         "_is_text",
         "_protocol",
         "_response",
-        "_transport",
         "_waiter",
         "head",
         "is_accepted",
@@ -147,12 +145,13 @@ class WebSocketConnection(asyncio.Protocol):
     )
 
     def __init__(self, context: ServerContext, transport: asyncio.Transport, head: ParsedHead) -> None:
+        super().__init__()
         self._context, self._transport, self.head = context, transport, head
         self._protocol = ServerProtocol(state=State.OPEN, max_size=context.limits.frame_bytes, logger=protocol_logger)
         self._response: Response | None = None  # to the upgrade, until it is sent
         self._handler: WebSocketHandler
         self._fragments: list[bytes] = []  # of the message that is being received
-        self._is_text = self._is_closing = self._is_reading_paused = False
+        self._is_text = self._is_closing = False
         self._waiter: asyncio.Future[None] | None = None
         self.is_accepted = self.lost = False
         self.read_deadline = self.write_deadline = inf
@@ -384,19 +383,6 @@ class WebSocketConnection(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-    def pause_reading(self) -> None:
-        """Read nothing from the client for now."""
-        if not self._is_reading_paused:
-            self._is_reading_paused = True
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        if self._is_reading_paused:
-            self._is_reading_paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
 
     def expire(self, now: float) -> None:
         """Close the connection: its client does not read, or does not end the closing handshake."""
