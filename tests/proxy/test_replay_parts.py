@@ -13,8 +13,8 @@ from cometreel.mitmproxy_support.flow_replayer import FlowReplayer
 from cometreel.mitmproxy_support.replay_run import ReplayRun
 from cometreel.mitmproxy_support.websocket_listener import WebSocketListener
 from cometreel.wire import Begin, Chunk, Drop, Effect, End
-from tests.parts_engine import TEXT, PartsEngine
 from tests.proxy.test_replay_translation import flow
+from tests.scripted_engines import TEXT, PartsEngine
 
 
 class FlowTalk:

@@ -13,9 +13,10 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidM
 from cometreel.engine.driver import Driver
 from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
 from cometreel.wire import Accept, Drop, Effect, Frame, Headers, Reply, Request
+from tests.scripted_engines import IdleEngine
 
 
-class Echo:
+class Echo(IdleEngine):
     """Accepts `/chat` and echoes, rejects `/closed`, drops `/broken`; `bye` closes the connection."""
 
     def __init__(self) -> None:
@@ -34,15 +35,6 @@ class Echo:
         self.seen.append(text)
         return [Drop(request_id, 4001)] if text == "bye" else [Frame(request_id, text)]
 
-    def deadline(self) -> float | None:
-        return None
-
-    def advance(self, now: float) -> list[Effect]:
-        return []
-
-    def awaits_confirmation(self, request_id: int) -> bool:
-        return True
-
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         self.seen.append("delivered")
         return []
@@ -50,9 +42,6 @@ class Echo:
     def gone(self, request_id: int, now: float) -> list[Effect]:
         self.seen.append("gone")
         self.ended.set()
-        return []
-
-    def release_all(self, now: float) -> list[Effect]:
         return []
 
 

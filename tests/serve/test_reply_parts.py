@@ -15,7 +15,7 @@ from cometreel.engine.driver import Driver
 from cometreel.serve import ReplayApp
 from cometreel.serve.server_connections import HttpConnection
 from cometreel.wire import Begin, Chunk, Drop, Effect, End, Headers, Reply
-from tests.parts_engine import TEXT, PartsEngine
+from tests.scripted_engines import TEXT, PartsEngine
 from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
 
 

@@ -15,6 +15,7 @@ from cometreel.engine.driver import Driver
 from cometreel.serve import Limits, ReplayApp
 from cometreel.serve.websocket_connection import WebSocketConnection
 from cometreel.wire import Accept, Drop, Effect, Frame, Headers, Reply, Request
+from tests.scripted_engines import IdleEngine
 from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
 from tests.serve.test_raw_requests import frame
 
@@ -32,7 +33,7 @@ def sent(opcode: int, payload: bytes) -> bytes:
     return bytes([0x80 | opcode, len(payload)]) + payload
 
 
-class EchoEngine:
+class EchoEngine(IdleEngine):
     """Accepts `/chat`, refuses `/refused`, drops `/dropped`, decides later about `/later`; echoes each frame twice."""
 
     def __init__(self) -> None:
@@ -55,24 +56,12 @@ class EchoEngine:
         self.seen.append(f"frame {text}")
         return [Frame(request_id, text), Frame(request_id, text.upper())]
 
-    def deadline(self) -> float | None:
-        return None
-
-    def advance(self, now: float) -> list[Effect]:
-        return []
-
-    def awaits_confirmation(self, request_id: int) -> bool:
-        return True
-
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         self.seen.append("delivered")
         return []
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
         self.seen.append("gone")
-        return []
-
-    def release_all(self, now: float) -> list[Effect]:
         return []
 
 
