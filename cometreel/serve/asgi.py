@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -82,8 +82,8 @@ def reply_fields(reply: Reply, method: str = "GET") -> list[tuple[bytes, bytes]]
     return fields
 
 
-def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
-    """Yield header fields for ASGI, without those that the server sets itself."""
+def response_fields(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield fields for ASGI, without those that the server sets itself."""
     for name, value in headers:
         field = _short_field(name, value) if len(name) + len(value) <= CACHED_LENGTH else _field(name, value)
         if field is not None:
