@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
+from urllib.parse import quote
 
 from starlette.types import Message, Scope
 
@@ -36,12 +37,15 @@ def headers_of(scope: Scope) -> Headers:
 
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
-    """Translate a request with its body, or the upgrade of a WebSocket."""
+    """Translate a request with its body, or the upgrade of a WebSocket.
+
+    `raw_path` is optional in ASGI; without it, the path is encoded again.
+    """
     websocket, client = scope["type"] == "websocket", scope.get("client")
     return Request(
         request_id,
         "GET" if websocket else scope["method"],
-        scope["raw_path"].decode("utf-8", "surrogateescape"),
+        (scope.get("raw_path") or quote(scope["path"]).encode()).decode("utf-8", "surrogateescape"),
         scope["query_string"].decode("utf-8", "surrogateescape"),
         headers,
         body,
