@@ -32,7 +32,7 @@ BODY = json.dumps(request_body(0)).encode()
 _CALLBACK = re.compile(rb"(?s)(?:/\*\*/)?cb\((.*)\)")
 
 Messages: TypeAlias = "list[dict[str, object]]"
-Send: TypeAlias = Callable[[Messages], Awaitable[bytes]]
+SendMessages: TypeAlias = Callable[[Messages], Awaitable[bytes]]
 """Sends Bayeux messages, and returns the messages of the answer as bytes."""
 
 
@@ -92,7 +92,7 @@ class SoakClients:
         stack.callback(writer.close)
         return reader, writer
 
-    async def _opened(self, transport: str, cookies: list[str], stack: AsyncExitStack) -> Send:
+    async def _opened(self, transport: str, cookies: list[str], stack: AsyncExitStack) -> SendMessages:
         """Open the connection for Bayeux messages."""
         if transport == "websocket":
             uri, fields = f"ws://127.0.0.1:{self.port}{PATH}", {"Cookie": "; ".join(cookies)}
@@ -135,7 +135,7 @@ def _handshake(transport: str, ids: Iterator[int]) -> Iterator[dict[str, object]
     }
 
 
-async def _with_notification(bayeux: Send, poll: dict[str, object], ids: Iterator[int]) -> None:
+async def _with_notification(bayeux: SendMessages, poll: dict[str, object], ids: Iterator[int]) -> None:
     """Poll until the notification is there; it may come before the poll."""
     while True:
         got = await bayeux([{**poll, "id": str(next(ids))}])
