@@ -53,6 +53,7 @@ NEEDS: tuple[tuple[str, str, str], ...] = (
     ("mitmproxy", "serve/test_both_servers.py", ""),
     ("mitmproxy", "serve/test_identity_of_sockets.py", "confdir"),
     ("mitmproxy", "verify/", "test_replay_by_mitmdump"),
+    ("node", "golden/test_node.py", ""),
     ("node", "packaging/", "dockerfile_linter"),
     ("node", "traffic/", "dumped"),
     ("node", "traffic/", "processes"),
