@@ -11,7 +11,7 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
+__all__ = ["Drift", "ExchangeOutcome", "ParityScore", "StepVerdict", "Verdict", "one_line"]
 
 _MAX_LENGTH = 200
 
@@ -50,10 +50,22 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class ParityScore:
+    """How many of the recorded exchanges or notifications are equal."""
+
+    equal: int = 0
+    of: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.equal} of {self.of}"
+
+
+@dataclass(frozen=True, slots=True)
 class StepVerdict:
     """The outcome of one exchange in one session.
 
-    `reason` is the reason if it was not played, `seconds` the time until the reply.
+    `reason` is the reason if it was not played, `seconds` the time until the reply. `notifications` counts the recorded
+    notifications that arrived once, unchanged and in order.
     """
 
     name: str
@@ -63,6 +75,7 @@ class StepVerdict:
     drifts: tuple[Drift, ...] = ()
     reason: str = ""
     seconds: float = 0.0
+    notifications: ParityScore = ParityScore()
 
     def lines(self) -> list[str]:
         """Return one line per difference, each with file and line."""
@@ -99,6 +112,21 @@ class Verdict:
     def difference_count(self) -> int:
         """The number of differences."""
         return sum(len(step.drifts) for step in self.steps)
+
+    @property
+    def exchange_score(self) -> ParityScore:
+        """The exchanges without a difference, of all exchanges, played or not."""
+        return ParityScore(self.count(ExchangeOutcome.SAME), len(self.steps))
+
+    @property
+    def notification_score(self) -> ParityScore:
+        """The equal notifications, of those that were recorded for the played exchanges."""
+        scores = [step.notifications for step in self.steps]
+        return ParityScore(sum(score.equal for score in scores), sum(score.of for score in scores))
+
+    def score(self) -> str:
+        """Return both scores in one sentence."""
+        return f"{self.exchange_score} exchanges and {self.notification_score} notifications are equal"
 
     def summary(self) -> str:
         """Return the counts in one sentence."""
