@@ -183,5 +183,5 @@ def _accept(verdict: Verdict, script: Script) -> None:
     for path, text in proposals(verdict, script.sources, script.scenario.profile):
         written = write_scenario(text, Path(path))
         click.echo(written.difference, err=True)
-        for line in (written.path, *written.notes):
+        for line in (written.path, *written.notes, f"{path} is unchanged"):
             click.echo(line, err=True)
