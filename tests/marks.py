@@ -63,7 +63,7 @@ NEEDS: tuple[tuple[str, str, str], ...] = (
     ("node", "replay/", "application"),
     ("node", "replay/test_recording.py", "server"),
     ("node", "serve/test_cluster.py", "test_clients_of_a_killed_node_repeat_the_handshake_on_another"),
-    ("node", "verify/", "test_the_proposal_of_a_changed_server"),
+    ("node", "verify/", "test_the_proposal_of_a_changed_server_has_no_differences"),
     ("node", "verify/", "drifted"),
     ("node", "verify/", "stand_in"),
     ("node", "verify/", "test_announced_csrf_token_is_sent"),

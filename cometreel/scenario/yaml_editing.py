@@ -204,7 +204,8 @@ class _TextEditor:
         if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
             last = node.value[-1]
             if isinstance(last, tuple):
-                return max(last[0].end_mark.index, self._end(last[1]))
+                key_end: int = last[0].end_mark.index
+                return max(key_end, self._end(last[1]))
             return self._end(last)
         return start + len(self._text[start:end].rstrip())
 

@@ -123,8 +123,7 @@ def _updated(block: ExchangeBlock, drifts: Sequence[Drift], profile: Profile) ->
     events = written.get("events")
     if isinstance(events, list):
         _reorder(events, drifts)
-        _add_or_remove(events, drifts)
-    written = _with_additional_events(written, drifts, profile)
+    written = _add_or_remove(written, drifts, profile)
     return ExchangeBlock.model_validate(written, context={"file": True})
 
 
@@ -224,32 +223,42 @@ def _reorder(events: list[JSON], drifts: Sequence[Drift]) -> None:
             events[int(str(place))] = {**event, "after": delay} if isinstance(event, dict) and delay else event
 
 
-def _add_or_remove(events: list[JSON], drifts: Sequence[Drift]) -> None:
+def _add_or_remove(written: JSONObject, drifts: Sequence[Drift], profile: Profile) -> JSONObject:
+    """Remove missing events, repeat duplicate ones and insert additional ones where they arrived."""
     counted = [each for each in drifts if each.kind in ("notification missing", "notification doubled")]
-    for drift in sorted(counted, key=lambda each: each.path, reverse=True):
-        number = int(str(drift.path[1]))
+    additional = [each for each in drifts if each.kind == "notification extra" and isinstance(each.live, dict)]
+    if not counted and not additional:
+        return written
+    events = written.get("events") or []
+    assert isinstance(events, list)
+    moved = any(each.path == ("events",) for each in drifts)  # then the indices are those of other events
+    end = len(events)
+    new = [(end if moved or each.before is None else each.before, 1, each) for each in additional]
+    known = [(int(str(each.path[1])), 0, each) for each in counted]
+    for number, _, drift in sorted([*known, *new[::-1]], key=lambda each: (-each[0], each[1])):
         if drift.kind == "notification missing":
             del events[number : number + 1]
-        else:
+        elif drift.kind == "notification doubled":
             events.insert(number + 1, events[number])
+        else:
+            events.insert(number, _additional_event(written, events, number, drift, profile))
+    return {**written, "events": events}
 
 
-def _with_additional_events(written: JSONObject, drifts: Sequence[Drift], profile: Profile) -> JSONObject:
-    """Append the additional notifications, with the reference of the recorded reply."""
-    extras = [each.live for each in drifts if each.kind == "notification extra" and isinstance(each.live, dict)]
-    if not extras:
-        return written
-    reply, events = written.get("reply"), written.get("events") or []
-    assert isinstance(events, list)
+def _additional_event(
+    written: JSONObject, events: Sequence[JSON], number: int, drift: Drift, profile: Profile
+) -> JSONObject:
+    """Return an event with the delay of its neighbour and the reference of the recorded reply."""
+    reply, live = written.get("reply"), drift.live
+    assert isinstance(live, dict)
     body = reply.get("body") if isinstance(reply, dict) else None
     references = [value for pointer in profile.reply for _, value in find(body, pointer)]
-    last = next((delay for delay in map(_after, [*reversed(events), reply]) if delay), "0s")
-    for extra in extras:
-        data = literal(extra["data"])
-        for pointer in profile.event if references else ():
-            data = replace(data, pointer, lambda _: references[0])
-        events = [*events, {"after": last, "channel": extra["channel"], "data": data}]
-    return {**written, "events": events}
+    near = [*events[number : number + 1], *reversed(events[:number]), reply]
+    data = literal(live["data"])
+    for pointer in profile.event if references else ():
+        data = replace(data, pointer, lambda _: references[0])
+    delay = next((delay for delay in map(_after, near) if delay), "0s")
+    return {"after": delay, "channel": live["channel"], "data": data}
 
 
 def _after(block: JSON) -> JSON:

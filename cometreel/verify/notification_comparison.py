@@ -77,7 +77,7 @@ class NotificationComparison:
         found = [drift for drifts in changes.values() for drift in drifts]
         found += [self._missing(number) for number in pairs.missing]
         found += [self._duplicate(number, live) for number, live in sorted(pairs.duplicates.items())]
-        found += [self._extra(number, place) for place, number in enumerate(pairs.extra)]
+        found += [self._extra(number, place, pairs) for place, number in enumerate(pairs.extra)]
         unequal = {number for number, drifts in changes.items() if drifts} | {*pairs.missing, *pairs.duplicates}
         for drift, moved in self._order_changes(pairs):
             found.append(drift)
@@ -173,18 +173,23 @@ class NotificationComparison:
         path: DriftPath = ("events", self._recorded[number].number)
         return self._comparator.drift(self._play.step, "notification doubled", path, "once", _times(len(live) + 1))
 
-    def _extra(self, number: int, place: int) -> Drift:
+    def _extra(self, number: int, place: int, pairs: Pairs) -> Drift:
         notification = self._live[number]
         path: DriftPath = ("events", len(self._play.step.exchange.events) + place)
         redacted: JSON = {
             "channel": notification.channel,
             "data": self._comparator.masking.redact(notification.data),
         }
-        return self._comparator.drift(self._play.step, "notification extra", path, MISSING, redacted)
+        drift = self._comparator.drift(self._play.step, "notification extra", path, MISSING, redacted)
+        later = [each for each, live in pairs.pairs.items() if self._arrival(live) > self._arrival(number)]
+        return replace(drift, before=min((self._recorded[each].number for each in later), default=None))
+
+    def _arrival(self, live: int) -> tuple[float, int]:
+        return self._live[live].at, live
 
     def _order_changes(self, pairs: Pairs) -> Iterator[tuple[Drift, set[int]]]:
         """Yield a difference for each channel on which the order has changed, and the notifications that moved."""
-        arrived = sorted(pairs.pairs.items(), key=lambda each: (self._live[each[1]].at, each[1]))
+        arrived = sorted(pairs.pairs.items(), key=lambda each: self._arrival(each[1]))
         by_channel = sorted(arrived, key=lambda each: self._live[each[1]].channel)
         for channel, group in groupby(by_channel, key=lambda each: self._live[each[1]].channel):
             numbers = [number for number, _ in group]

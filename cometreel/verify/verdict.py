@@ -28,7 +28,8 @@ class ExchangeOutcome(Enum):
 class Drift:
     """One difference. `path` leads to the value in the exchange as written in the file.
 
-    `recorded` and `live` are values, or MISSING if there is none. `renamed` is the new name of a field.
+    `recorded` and `live` are values, or MISSING if there is none. `renamed` is the new name of a field. `before` is the
+    index of the recorded event before which an additional notification arrived, None if it was the last.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Drift:
     recorded: JSON | Missing
     live: JSON | Missing
     renamed: str = ""
+    before: int | None = None
 
     @property
     def pointer(self) -> str:

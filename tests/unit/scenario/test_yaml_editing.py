@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.yaml_editing import ItemChange, edit_items
 from cometreel.scenario.yaml_reader import read_yaml
 from cometreel.scenario.yaml_writer import block, inline
@@ -34,8 +36,9 @@ exchanges: # list
       two: 2 # after two
 # end
 """
-A: JSON = {"name": "a", "body": {"n": 1, "m": [1, 2]}}
-B: JSON = {"name": "b", "tags": ["x", "y", "z"], "nested": {"one": "text\nmore\n", "two": 2}}
+A: JSONObject = {"name": "a", "body": {"n": 1, "m": [1, 2]}}
+NESTED: JSONObject = {"one": "text\nmore\n", "two": 2}
+B: JSONObject = {"name": "b", "tags": ["x", "y", "z"], "nested": {**NESTED}}
 
 
 def changed(number: int, new: JSON, text: str = TEXT) -> list[str]:
@@ -45,44 +48,44 @@ def changed(number: int, new: JSON, text: str = TEXT) -> list[str]:
     return [f"-{line}" for line in before if line not in after] + [f"+{line}" for line in after if line not in before]
 
 
-@pytest.mark.parametrize(
-    ("number", "new", "lines"),
-    [
-        (0, {**A, "name": "c"}, ["-  - name: a # its name", "+  - name: c # its name"]),
-        (
-            0,
-            {**A, "body": {"n": 1, "m": [1, 3, 2]}},
-            ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: {n: 1, m: [1, 3, 2]} # flow"],
-        ),
-        (
-            0,
-            {**A, "body": {"m": [1, 2]}},
-            ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: {m: [1, 2]} # flow"],
-        ),
-        (
-            0,
-            {**A, "body": {"k": 1, "m": [1, 2]}},
-            ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: {k: 1, m: [1, 2]} # flow"],
-        ),
-        (
-            0,
-            {**A, "body": {"n": 1, "m": [1, 2], "k": {"j": "a: b"}}},
-            ["-    body: {n: 1, m: [1, 2]} # flow", '+    body: {n: 1, m: [1, 2], k: {j: "a: b"}} # flow'],
-        ),
-        (0, {**A, "body": None}, ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: null # flow"]),
-        (1, {**B, "tags": ["x", "z"]}, ["-      - y"]),
-        (1, {**B, "tags": ["x", "y"]}, ["-      # z", "-      - z"]),
-        (1, {**B, "tags": ["w", "x", "y", "z"]}, ["+      - w"]),
-        (1, {**B, "tags": ["x", {"k": 1, "j": 2}, "y", "z"]}, ["+      - k: 1", "+        j: 2"]),
-        (1, {**B, "nested": {"two": 2}}, ["-      one: |", "-        text", "-        more"]),
-        (1, {**B, "nested": {**B["nested"], "three": [3]}}, ["+      three:", "+        - 3"]),
-        (
-            1,
-            {**B, "nested": {"one": "text", "two": 2}},
-            ["-      one: |", "-        text", "-        more", "+      one: text"],
-        ),
-    ],
-)
+CHANGES: list[tuple[int, dict[str, Any], list[str]]] = [
+    (0, {**A, "name": "c"}, ["-  - name: a # its name", "+  - name: c # its name"]),
+    (
+        0,
+        {**A, "body": {"n": 1, "m": [1, 3, 2]}},
+        ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: {n: 1, m: [1, 3, 2]} # flow"],
+    ),
+    (
+        0,
+        {**A, "body": {"m": [1, 2]}},
+        ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: {m: [1, 2]} # flow"],
+    ),
+    (
+        0,
+        {**A, "body": {"k": 1, "m": [1, 2]}},
+        ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: {k: 1, m: [1, 2]} # flow"],
+    ),
+    (
+        0,
+        {**A, "body": {"n": 1, "m": [1, 2], "k": {"j": "a: b"}}},
+        ["-    body: {n: 1, m: [1, 2]} # flow", '+    body: {n: 1, m: [1, 2], k: {j: "a: b"}} # flow'],
+    ),
+    (0, {**A, "body": None}, ["-    body: {n: 1, m: [1, 2]} # flow", "+    body: null # flow"]),
+    (1, {**B, "tags": ["x", "z"]}, ["-      - y"]),
+    (1, {**B, "tags": ["x", "y"]}, ["-      # z", "-      - z"]),
+    (1, {**B, "tags": ["w", "x", "y", "z"]}, ["+      - w"]),
+    (1, {**B, "tags": ["x", {"k": 1, "j": 2}, "y", "z"]}, ["+      - k: 1", "+        j: 2"]),
+    (1, {**B, "nested": {"two": 2}}, ["-      one: |", "-        text", "-        more"]),
+    (1, {**B, "nested": {**NESTED, "three": [3]}}, ["+      three:", "+        - 3"]),
+    (
+        1,
+        {**B, "nested": {"one": "text", "two": 2}},
+        ["-      one: |", "-        text", "-        more", "+      one: text"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("number", "new", "lines"), CHANGES)
 def test_only_what_differs_is_replaced(number: int, new: JSON, lines: list[str]) -> None:
     assert changed(number, new) == lines
 

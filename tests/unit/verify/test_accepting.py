@@ -57,6 +57,14 @@ DRIFT: dict[str, tuple[JSON, list[tuple[str, JSON]], int]] = {
     "one less": (BODY, [(TOPIC, SECOND)], 200),
     "one twice": (BODY, [*BOTH, (TOPIC, SECOND)], 200),
     "one more": (BODY, [*BOTH, (TOPIC, {"referenceId": 9, "$new": 1})], 200),
+    "one more between": (BODY, [BOTH[0], (TOPIC, {"referenceId": 9, "$new": 1}), BOTH[1]], 200),
+    "two more first": (
+        BODY,
+        [(TOPIC, {"referenceId": 9, "$new": 1}), (TOPIC, {"referenceId": 9, "$new": 2}), *BOTH],
+        200,
+    ),
+    "one more for one less": (BODY, [(TOPIC, {"referenceId": 9, "$new": 1}), BOTH[1]], 200),
+    "one more and one twice": (BODY, [BOTH[0], BOTH[0], (TOPIC, {"referenceId": 9, "$new": 1}), BOTH[1]], 200),
     "the order": (BODY, BOTH[::-1], 200),
 }
 
@@ -230,6 +238,7 @@ exchanges:
         "    reply:",
         "      body:",
         '        "n": 2',
+        "",
         "  - name: two",
         "    request:",
         "      method: GET",
