@@ -1,4 +1,4 @@
-"""What differs between the servers of CometD 3.x and CometD 4+: the error strings, and the status of a blank body.
+"""The differences of CometD 3.x and CometD 4+: the error strings, and the status of a reply to a blank body.
 
 The settings of a server select the dialect.
 """

@@ -41,7 +41,7 @@ from cometreel.verify.run import Pace
 
 __all__ = ["verify"]
 
-_STYLES = {"drift": "red", "not played": "yellow", "note": "dim", "score": "bold", "summary": "bold"}
+_STYLES = {"drift": "red", "not played": "yellow", "note": "dim", "parity": "bold", "summary": "bold"}
 _FILE = click.Path(path_type=Path)
 
 

@@ -15,7 +15,7 @@ from cometreel.scenario.yaml_writer import block, inline, is_marker
 
 __all__ = ["ItemChange", "edit_items"]
 
-_Entry: TypeAlias = tuple[int, int]
+_Span: TypeAlias = tuple[int, int]
 """The first character of an entry of a mapping or a sequence in the text, and the one after its end."""
 
 
@@ -151,7 +151,7 @@ class _TextEditor:
             self._insert_items(entries, place, items, flow=flow)
         return True
 
-    def _insert_items(self, entries: Sequence[_Entry], place: int, items: list[JSON], *, flow: bool) -> None:
+    def _insert_items(self, entries: Sequence[_Span], place: int, items: list[JSON], *, flow: bool) -> None:
         if flow:
             written = ", ".join(map(inline, items))
             if place == 0:
@@ -172,7 +172,7 @@ class _TextEditor:
         return start if flow else self._text.rindex("-", 0, start)
 
     # --- text -----------------------------------------------------------------------------------------------
-    def _remove(self, entries: Sequence[_Entry], kept: Sequence[bool], *, flow: bool) -> None:
+    def _remove(self, entries: Sequence[_Span], kept: Sequence[bool], *, flow: bool) -> None:
         """Remove the entries that are not kept; comments of the entries after them stay."""
         runs = [(stays, [number for number, _ in run]) for stays, run in groupby(enumerate(kept), lambda each: each[1])]
         for stays, numbers in runs:

@@ -24,7 +24,7 @@ from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotific
 from cometreel.verify.request_building import BuiltPublish
 from cometreel.verify.script import ExpectedTimelineEvent
 from cometreel.verify.value_comparison import count_values
-from cometreel.verify.verdict import Drift, ParityScore, one_line
+from cometreel.verify.verdict import Drift, EqualCount, one_line
 
 __all__ = [
     "ExpectedNotification",
@@ -69,7 +69,7 @@ class NotificationComparison:
         self._recorded = expected_notifications(comparator, play)
         self._live = list(play.notifications)
 
-    def compare(self) -> tuple[list[Drift], ParityScore]:
+    def compare(self) -> tuple[list[Drift], EqualCount]:
         """Return every difference, in file order, and how many of the recorded notifications are equal."""
         pairs = pair_notifications(len(self._recorded), len(self._live), self._similarity)
         self._claim_unsolicited(pairs)
@@ -83,7 +83,7 @@ class NotificationComparison:
             found.append(drift)
             unequal |= moved
         recorded = len(self._recorded)
-        return found, ParityScore(recorded - len(unequal), recorded)
+        return found, EqualCount(recorded - len(unequal), recorded)
 
     def learn(self) -> None:
         """Set session variables from the notifications, for later requests."""

@@ -44,7 +44,7 @@ from cometreel.verify.request_building import (
 )
 from cometreel.verify.script import Script, ScriptStep
 from cometreel.verify.session_values import with_bound_values
-from cometreel.verify.verdict import Drift, ExchangeOutcome, ParityScore, StepVerdict, Verdict
+from cometreel.verify.verdict import Drift, EqualCount, ExchangeOutcome, StepVerdict, Verdict
 
 __all__ = [
     "LISTEN_SECONDS",
@@ -352,7 +352,7 @@ class VerifyRun:
         return NotificationComparison(self._comparator, self._script.scenario.profile, play, unsolicited)
 
     def _step_verdicts(
-        self, plays: Mapping[int, PlayedStep], notifications: Mapping[int, tuple[list[Drift], ParityScore]]
+        self, plays: Mapping[int, PlayedStep], notifications: Mapping[int, tuple[list[Drift], EqualCount]]
     ) -> Iterator[StepVerdict]:
         for step in self._script.steps:
             name, position = step.exchange.name, step.position()
@@ -361,11 +361,11 @@ class VerifyRun:
                 reason = self._skip_reasons.get(id(step), "the run ended before it")
                 yield StepVerdict(name, step.session, position, ExchangeOutcome.NOT_PLAYED, reason=reason)
                 continue
-            notification_drifts, score = notifications[id(play)]
+            notification_drifts, count = notifications[id(play)]
             drifts = (*self._comparator.reply_drifts(play), *notification_drifts)
             outcome = ExchangeOutcome.DRIFT if drifts else ExchangeOutcome.SAME
             seconds = (play.replied_at or play.sent_at) - play.sent_at
-            yield StepVerdict(name, step.session, position, outcome, drifts, seconds=seconds, notifications=score)
+            yield StepVerdict(name, step.session, position, outcome, drifts, seconds=seconds, notifications=count)
 
 
 def _user(live: str | None, recorded: str | None, recorded_id: str | None) -> User:

@@ -11,7 +11,7 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Drift", "ExchangeOutcome", "ParityScore", "StepVerdict", "Verdict", "one_line"]
+__all__ = ["Drift", "EqualCount", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
 
 _MAX_LENGTH = 200
 
@@ -52,7 +52,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class ParityScore:
+class EqualCount:
     """How many of the recorded exchanges or notifications are equal."""
 
     equal: int = 0
@@ -77,7 +77,7 @@ class StepVerdict:
     drifts: tuple[Drift, ...] = ()
     reason: str = ""
     seconds: float = 0.0
-    notifications: ParityScore = ParityScore()
+    notifications: EqualCount = EqualCount()
 
     def lines(self) -> list[str]:
         """Return one line per difference, each with file and line."""
@@ -116,19 +116,19 @@ class Verdict:
         return sum(len(step.drifts) for step in self.steps)
 
     @property
-    def exchange_score(self) -> ParityScore:
+    def equal_exchanges(self) -> EqualCount:
         """The exchanges without a difference, of all exchanges, played or not."""
-        return ParityScore(self.count(ExchangeOutcome.SAME), len(self.steps))
+        return EqualCount(self.count(ExchangeOutcome.SAME), len(self.steps))
 
     @property
-    def notification_score(self) -> ParityScore:
+    def equal_notifications(self) -> EqualCount:
         """The equal notifications, of those that were recorded for the played exchanges."""
-        scores = [step.notifications for step in self.steps]
-        return ParityScore(sum(score.equal for score in scores), sum(score.of for score in scores))
+        counts = [step.notifications for step in self.steps]
+        return EqualCount(sum(count.equal for count in counts), sum(count.of for count in counts))
 
-    def score(self) -> str:
-        """Return both scores in one sentence."""
-        return f"{self.exchange_score} exchanges and {self.notification_score} notifications are equal"
+    def parity(self) -> str:
+        """Return both counts in one sentence."""
+        return f"{self.equal_exchanges} exchanges and {self.equal_notifications} notifications are equal"
 
     def summary(self) -> str:
         """Return the counts in one sentence."""

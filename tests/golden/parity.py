@@ -223,11 +223,11 @@ def _areas(results: Mapping[str, Mapping[str, Comparison]]) -> Iterator[str]:
     yield "|---|---|" + "---|" * len(SUBJECTS)
     rows = [(area, [name for name in JAVA if area_of(name) == area]) for area, _ in AREAS]
     for area, names in [*rows, ("**all**", list(JAVA))]:
-        cells = [_score(results[subject][name] for name in names) for subject in SUBJECTS]
+        cells = [_counts(results[subject][name] for name in names) for subject in SUBJECTS]
         yield f"| {area} | {len(names)} | {' | '.join(cells)} |"
 
 
-def _score(comparisons: Iterable[Comparison]) -> str:
+def _counts(comparisons: Iterable[Comparison]) -> str:
     equal, allowed, different = _count(comparisons)
     parts = [f"{equal} equal"]
     parts += [f"{allowed} allowed"] if allowed else []

@@ -373,7 +373,7 @@ def test_the_proposal_of_a_changed_server_has_no_differences(
     assert new.endswith("\n# mine\n")
 
 
-def test_the_score_of_another_replay_is_in_every_report(
+def test_the_parity_of_another_replay_is_in_every_report(
     scenario: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = """cometreel: 1
@@ -391,21 +391,21 @@ exchanges:
 """
     path = scenario(text)
     changed = loads(text.replace("count: 2", "count: 3"))
-    score = "1 of 2 exchanges and 1 of 2 notifications are equal"
+    parity = "1 of 2 exchanges and 1 of 2 notifications are equal"
     reports = [f"--junit={tmp_path / 'r.xml'}", f"--html={tmp_path / 'r.html'}"]
     with serve_in_background(replay_app(changed)) as served:
         assert run(["verify", path, "--against", served.url, *reports]) == ExitCode.CHECK_FAILED
         assert capsys.readouterr().out.splitlines() == [
             "s.yaml:10: stats: value changed at /events/1/data/count: recorded 2, live 3",
-            score,
+            parity,
             f"s.yaml against {served.url}: 1 same, 1 drifted, 0 not played: 1 difference",
         ]
         assert run(["verify", path, "--against", served.url, "--json"]) == ExitCode.CHECK_FAILED
-    assert json.loads(capsys.readouterr().out)["score"] == {
+    assert json.loads(capsys.readouterr().out)["parity"] == {
         "exchanges": {"equal": 1, "of": 2},
         "notifications": {"equal": 1, "of": 2},
     }
-    assert score in (tmp_path / "r.html").read_text()
+    assert parity in (tmp_path / "r.html").read_text()
     junit = (tmp_path / "r.xml").read_text()
     assert '<property name="exchanges equal" value="1 of 2" />' in junit
     assert '<property name="notifications equal" value="1 of 2" />' in junit

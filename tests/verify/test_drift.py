@@ -76,9 +76,9 @@ EQUAL_NOTIFICATIONS = {
 
 
 def test_unchanged_server_has_no_differences(drifted: Mapping[str, Ended]) -> None:
-    score = "24 of 24 exchanges and 18 of 18 notifications are equal"
+    parity = "24 of 24 exchanges and 18 of 18 notifications are equal"
     summary = f"{RECORDED} against URL: 24 same, 0 drifted, 0 not played: 0 differences"
-    assert drifted[""] == Ended(0, [TIMELINE, score, summary], "")
+    assert drifted[""] == Ended(0, [TIMELINE, parity, summary], "")
 
 
 def test_every_change_is_listed() -> None:
@@ -88,6 +88,6 @@ def test_every_change_is_listed() -> None:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_change_is_one_difference(change: str, drifted: Mapping[str, Ended]) -> None:
-    score = f"23 of 24 exchanges and {EQUAL_NOTIFICATIONS.get(change, 18)} of 18 notifications are equal"
+    parity = f"23 of 24 exchanges and {EQUAL_NOTIFICATIONS.get(change, 18)} of 18 notifications are equal"
     summary = f"{RECORDED} against URL: 23 same, 1 drifted, 0 not played: 1 difference"
-    assert drifted[change] == Ended(1, [f"{RECORDED}:{DIFFERENCES[change]}", TIMELINE, score, summary], "")
+    assert drifted[change] == Ended(1, [f"{RECORDED}:{DIFFERENCES[change]}", TIMELINE, parity, summary], "")

@@ -101,7 +101,7 @@ def test_notification_differences(start_run: StartRun, received: list[tuple[str,
 
 
 @pytest.mark.parametrize(
-    ("received", "score"),
+    ("received", "parity"),
     [
         ([(TOPIC, FIRST), (TOPIC, SECOND)], "1 of 1 exchanges and 2 of 2 notifications are equal"),
         ([(TOPIC, SECOND)], "0 of 1 exchanges and 1 of 2 notifications are equal"),
@@ -115,13 +115,13 @@ def test_notification_differences(start_run: StartRun, received: list[tuple[str,
         ([], "0 of 1 exchanges and 0 of 2 notifications are equal"),
     ],
 )
-def test_score_counts_the_recorded_notifications_that_are_equal(
-    start_run: StartRun, received: list[tuple[str, JSON]], score: str
+def test_parity_counts_the_recorded_notifications_that_are_equal(
+    start_run: StartRun, received: list[tuple[str, JSON]], parity: str
 ) -> None:
     run = start_run(TEXT).connects().at(0.1).replies(0, {"statusCode": 0, "referenceId": 9})
     for number, (channel, data) in enumerate(received):
         run.at(0.2 + number / 100).notifies(data, channel)
-    assert run.verdict().score() == score
+    assert run.verdict().parity() == parity
 
 
 def test_order_of_reply_and_notification_is_not_compared(start_run: StartRun) -> None:

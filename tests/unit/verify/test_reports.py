@@ -40,7 +40,7 @@ def test_lines(verdict: Verdict) -> None:
         ("drift", "s.yaml:4: drift <b>&\x01: field removed at /reply/body/gone: recorded x, live nothing"),
         ("drift", "s.yaml:4: drift <b>&\x01: field added at /reply/body/new: recorded nothing, live <i>"),
         ("not played", f"s.yaml:5: not sent: not played: {REASON}"),
-        ("score", "1 of 3 exchanges and 0 of 0 notifications are equal"),
+        ("parity", "1 of 3 exchanges and 0 of 0 notifications are equal"),
         ("summary", "s.yaml against http://live: 1 same, 1 drifted, 1 not played: 3 differences"),
     ]
 
@@ -54,7 +54,7 @@ def test_json(verdict: Verdict) -> None:
         "against": "http://live",
         "same": False,
         "counts": {"same": 1, "drift": 1, "notPlayed": 1, "differences": 3},
-        "score": {"exchanges": {"equal": 1, "of": 3}, "notifications": nothing},
+        "parity": {"exchanges": {"equal": 1, "of": 3}, "notifications": nothing},
         "exchanges": [
             {
                 "name": "same",
