@@ -59,6 +59,7 @@ counts: $(PYTHON_READY) ## print names that occur more than once
 
 docs: setup ## build the documentation as a website, with new screenshots
 	$(BIN)/python -m tests.docs.reference
+	$(BIN)/python -m tests.golden.parity
 	$(BIN)/python -m tests.show.screenshots
 	$(BIN)/python -m tests.console.screenshots
 	$(BIN)/zensical build --strict --clean

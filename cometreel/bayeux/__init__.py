@@ -31,7 +31,14 @@ from cometreel.bayeux.channels import (
     patterns_of,
 )
 from cometreel.bayeux.dialects import Dialect, dialect
-from cometreel.bayeux.messages import MalformedMessages, Message, NullMessage, looks_like_bayeux, parse_messages
+from cometreel.bayeux.messages import (
+    MalformedMessages,
+    Message,
+    NoMessages,
+    NullMessage,
+    looks_like_bayeux,
+    parse_messages,
+)
 from cometreel.bayeux.outbox import EncodedMessage
 from cometreel.bayeux.server import BayeuxServer, BayeuxSessionInfo
 from cometreel.bayeux.settings import BayeuxSettings, DialectName, HandshakeMembers, TransportName
@@ -78,6 +85,7 @@ __all__ = [
     "HandshakeMembers",
     "MalformedMessages",
     "Message",
+    "NoMessages",
     "NullMessage",
     "PolicyResult",
     "PublishResult",

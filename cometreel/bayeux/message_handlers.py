@@ -147,7 +147,6 @@ class MessageHandlers:
         if not isinstance(wanted, str | list):
             context.reply.update(successful=False, error=self._dialect.subscription_invalid)
             return ()
-        context.reply["subscription"] = wanted
         names = wanted if isinstance(wanted, list) else [wanted]
         return [name if isinstance(name, str) else encode(name).decode() for name in names]
 

@@ -79,7 +79,7 @@ class MessageProcessor:
         if channel == HANDSHAKE:
             self._handshake(bayeux_request, message, reply, now)
         elif session is None or session.is_over:
-            self._unknown(message, reply)
+            self._unknown(reply)
         else:
             self._apply_rule(bayeux_request, session, message, reply, now)
         if not bayeux_request.held:
@@ -93,11 +93,9 @@ class MessageProcessor:
             self._delivery.bind(session, bayeux_request.reply_channel, now)
         policy = self._policy_of(bayeux_request, session.client_id, message, now)
         if policy.unknown:
-            self._unknown(message, reply)
+            self._unknown(reply)
         elif policy.error is not None:
             reply.update(successful=False, error=policy.error)
-            if "subscription" in message:
-                reply["subscription"] = message["subscription"]
         else:
             self._rules.apply(MessageContext(bayeux_request, session, message, reply, policy, now))
             return
@@ -124,10 +122,8 @@ class MessageProcessor:
             bayeux_request.drain = bayeux_request.drain or not self._registry.connect_only(session)
         bayeux_request.replies.append(reply)
 
-    def _unknown(self, message: Message, reply: Message) -> None:
+    def _unknown(self, reply: Message) -> None:
         reply.update(successful=False, error=dialect(self._registry.settings.dialect).session_unknown)
-        if message.get("subscription") is not None and is_meta(str(reply["channel"])):
-            reply["subscription"] = message["subscription"]
         if reply["channel"] == CONNECT:
             reply["advice"] = {"reconnect": "handshake", "interval": 0}
 

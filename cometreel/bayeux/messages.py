@@ -11,7 +11,15 @@ from urllib.parse import parse_qs
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
 
-__all__ = ["MalformedMessages", "Message", "NullMessage", "form_messages", "looks_like_bayeux", "parse_messages"]
+__all__ = [
+    "MalformedMessages",
+    "Message",
+    "NoMessages",
+    "NullMessage",
+    "form_messages",
+    "looks_like_bayeux",
+    "parse_messages",
+]
 
 Message: TypeAlias = JSONObject
 
@@ -20,6 +28,10 @@ _OWN_FIELDS = frozenset({"clientId", "successful", "subscription", "connectionTy
 
 class MalformedMessages(PeerError):
     """A body that isn't Bayeux messages: not JSON, or not an object or an array of objects."""
+
+
+class NoMessages(MalformedMessages):
+    """A body that is empty, blank or `null`; real servers find no messages in it, and no error either."""
 
 
 class NullMessage(MalformedMessages):
@@ -32,8 +44,11 @@ def parse_messages(body: bytes | str, *, form: bool = False) -> list[Message]:
     With `form` they may also be in the fields `message` of a URL-encoded form. Faye's cross-origin transport sends one,
     with the Content-Type text/plain or none; Dojo's clients send one as application/x-www-form-urlencoded.
 
+    :raises NoMessages: if the text is empty, blank or `null`.
     :raises MalformedMessages: if the text is anything else.
     """
+    if not body.strip():
+        raise NoMessages("the body is empty; expected Bayeux messages")
     if form and body.lstrip()[:1] not in (b"[", b"{", "[", "{"):
         return [message for text in form_messages(body) for message in parse_messages(text)]
     try:
@@ -42,6 +57,8 @@ def parse_messages(body: bytes | str, *, form: bool = False) -> list[Message]:
         raise MalformedMessages(f"the body isn't JSON: {error}") from None
     if isinstance(value, dict):
         return [value]
+    if value is None:
+        raise NoMessages("found null; expected a Bayeux message or an array of them")
     if not isinstance(value, list):
         raise MalformedMessages(f"found {_kind(value)}; expected a Bayeux message or an array of them")
     return [_message(element, number) for number, element in enumerate(value)]

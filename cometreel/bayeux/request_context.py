@@ -80,11 +80,14 @@ class MessageContext:
 
 
 def reply_to(message: Message, channel: str) -> Message:
-    """Return the start of the reply to a message: its channel, and its id as a string (CometD 3.1)."""
+    """Return the start of the reply to a message: its channel, id as a string and subscription (CometD 3.1)."""
     reply: Message = {"channel": channel}
     number = message.get("id")
     if number is not None:
         reply["id"] = number if isinstance(number, str) else encode(number).decode()
+    subscription = message.get("subscription")
+    if subscription is not None:
+        reply["subscription"] = subscription
     return reply
 
 

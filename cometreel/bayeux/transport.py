@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qs
 
-from cometreel.bayeux.messages import MalformedMessages, Message, NullMessage, parse_messages
+from cometreel.bayeux.dialects import dialect
+from cometreel.bayeux.messages import MalformedMessages, Message, NoMessages, NullMessage, parse_messages
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
 from cometreel.wire import Headers, Reply, Request
 
@@ -65,9 +66,15 @@ def _parsed(
     callback: str | None,
     settings: BayeuxSettings,
 ) -> Polling | Reply:
+    form = settings.form and transport == "long-polling"
+    messages: list[Message] = []
     try:
-        form = settings.form and transport == "long-polling"
-        messages = [message for text in texts for message in parse_messages(text, form=form)]
+        for text in texts:
+            try:
+                messages += parse_messages(text, form=form)
+            except NoMessages:
+                if len(texts) == 1:
+                    return _no_messages(request, transport, settings)
     except NullMessage:
         return Reply(request.id, 500)
     except MalformedMessages:
@@ -75,6 +82,12 @@ def _parsed(
     if not messages:
         return Reply(request.id, 500)
     return Polling(transport, messages, callback)
+
+
+def _no_messages(request: Request, transport: TransportName, settings: BayeuxSettings) -> Reply:
+    """Reply to a request without messages as the server of the dialect does, with an empty body."""
+    blank = transport == "long-polling" and not request.body.strip()
+    return Reply(request.id, dialect(settings.dialect).blank_body_status if blank else 200)
 
 
 def _unknown_transport(request: Request) -> Reply:

@@ -34,14 +34,14 @@ from cometreel.verify import (
     json_report,
     junit_report,
     parse_target,
+    proposals,
     report_lines,
-    updated_files,
 )
 from cometreel.verify.run import Pace
 
 __all__ = ["verify"]
 
-_STYLES = {"drift": "red", "not played": "yellow", "note": "dim", "summary": "bold"}
+_STYLES = {"drift": "red", "not played": "yellow", "note": "dim", "parity": "bold", "summary": "bold"}
 _FILE = click.Path(path_type=Path)
 
 
@@ -84,7 +84,11 @@ class _VerifyOptions(TypedDict):
 @click.option("--json", "json_", is_flag=True, help="Print the report as JSON.")
 @click.option("--junit", "junit_file", type=_FILE, help="Also write the report as JUnit XML.")
 @click.option("--html", "html_file", type=_FILE, help="Also write the report as an HTML page.")
-@click.option("--accept", is_flag=True, help="Write the live answers to NAME.new.yaml and print the difference.")
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Write NAME.new.yaml, with the live answers and each difference as a comment, and print the changes.",
+)
 def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOptions]) -> int:
     """Compare the answers of a live server with a scenario.
 
@@ -176,8 +180,8 @@ def _print(verdict: Verdict, *, json_: bool) -> None:
 
 
 def _accept(verdict: Verdict, script: Script) -> None:
-    for path, file in updated_files(verdict, script.sources, script.scenario.profile):
-        written = write_scenario(file, Path(path), inline_limit=0)
+    for path, text in proposals(verdict, script.sources, script.scenario.profile):
+        written = write_scenario(text, Path(path))
         click.echo(written.difference, err=True)
-        for line in (written.path, *written.notes):
+        for line in (written.path, *written.notes, f"{path} is unchanged"):
             click.echo(line, err=True)

@@ -41,12 +41,12 @@ def scenario_path(journal: Path) -> Path:
 
 
 def write_scenario(
-    scenario: ScenarioBlock | Distilled, target: Path, *, force: bool = False, inline_limit: int = INLINE_LIMIT
+    scenario: ScenarioBlock | Distilled | str, target: Path, *, force: bool = False, inline_limit: int = INLINE_LIMIT
 ) -> WrittenScenario:
-    """Write a scenario to `target`; if a different one exists, to NAME.new.yaml, or over it with `force`.
+    """Write a scenario, or its text, to `target`; if a different one exists, to NAME.new.yaml, or over it with `force`.
 
     Bodies and data of more than `inline_limit` bytes are written to data files in the folder NAME; with 0, all stay in
-    the scenario. Existing data files are never changed: other content gets another name.
+    the scenario. Existing data files are never changed: other content gets another name. A text is written as it is.
 
     The JSON Schema that the first line names is written next to it, for completion and checks in editors.
 
@@ -56,9 +56,12 @@ def write_scenario(
         if target.exists() and not target.is_file():  # a device must not be read or replaced
             expected = "the path of a scenario, for example recordings/login.yaml"
             raise FileInvalid([Problem(str(target), 0, 0, "not a file", expected)])
-        data = DataFolder(target, inline_limit)
-        with data.written():
-            written = _write_scenario(dump_document(data.document(_document(scenario))), target, force=force)
+        if isinstance(scenario, str):
+            written = _write_scenario([scenario], target, force=force)
+        else:
+            data = DataFolder(target, inline_limit)
+            with data.written():
+                written = _write_scenario(dump_document(data.document(_document(scenario))), target, force=force)
         schema = _write_schema(target.parent / SCHEMA_NAME)  # last, so that an error leaves no files
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"

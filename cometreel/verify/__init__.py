@@ -5,7 +5,7 @@ Only `run_driver`, `http_session` and `cometd_session` do I/O, with asyncio and 
 
 from __future__ import annotations
 
-from cometreel.verify.accepting import updated_files
+from cometreel.verify.accepting import proposals, updated_files
 from cometreel.verify.credentials import Credentials, environment_variables, find_credentials
 from cometreel.verify.report_masking import ReportMasking
 from cometreel.verify.reports import html_report, json_report, junit_report, report_lines
@@ -32,6 +32,7 @@ __all__ = [
     "json_report",
     "junit_report",
     "parse_target",
+    "proposals",
     "report_lines",
     "updated_files",
 ]

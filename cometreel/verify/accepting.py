@@ -1,27 +1,99 @@
 """Updates a scenario with the live values of a run (`verify --accept`). Only the values that differ are changed.
 
 Differences are applied to the exchange as written in the file, so markers, names and pseudonyms elsewhere are kept. The
-result is a model; `recording.write_scenario` writes it.
+result is a proposal: the text of the file with these changes, and each difference as a comment above its exchange.
+`recording.write_scenario` writes it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from yaml import YAMLError
+
+from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import ExchangeBlock, Profile, ScenarioBlock, find, literal
+from cometreel.scenario import ExchangeBlock, Profile, ScenarioBlock, dump, find, literal
 from cometreel.scenario.files import as_written
 from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.matchers import MISSING
-from cometreel.scenario.sources import SourceFile
+from cometreel.scenario.sources import SourceFile, read_source
+from cometreel.scenario.yaml_editing import ItemChange, edit_items
 from cometreel.verify.value_comparison import ChangeKind
 from cometreel.verify.verdict import Drift, Verdict
 
-__all__ = ["updated_files"]
+__all__ = ["COMMENT", "proposals", "updated_files"]
+
+COMMENT = "verify: "
+"""The start of the comments of a proposal."""
 
 _ADDED = (ChangeKind.ADDED.value, ChangeKind.ITEM_ADDED.value)
 _REMOVED = (ChangeKind.REMOVED.value, ChangeKind.ITEM_REMOVED.value, "header removed", "notification missing")
+
+
+def proposals(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile) -> Iterator[tuple[str, str]]:
+    """Yield the path and the proposed text of each file with differences.
+
+    The text keeps the comments and the formatting of everything that is not changed. If that is impossible, for example
+    because an anchor is used in several places, the whole file is formatted anew, without its own comments.
+    """
+    updated = dict(updated_files(verdict, sources, profile))
+    for source in sources:
+        path = source.document.file
+        comments = {
+            number: lines for number, block in source.exchanges if (lines := _comments(verdict, source, block.name))
+        }
+        if comments:
+            file = updated.get(path, source.file())
+            yield path, _edited(source, file, comments) or _formatted(source, file, comments)
+
+
+def _comments(verdict: Verdict, source: SourceFile, name: str) -> list[str]:
+    """Return one line for each difference of an exchange; with its session if it was sent by several."""
+    steps = [step for step in verdict.steps if step.name == name and step.position.file == source.document.file]
+    lines = [
+        f"{COMMENT}{f'{step.session}: ' if len(steps) > 1 else ''}{drift}" for step in steps for drift in step.drifts
+    ]
+    return [_printable(line) for line in lines]
+
+
+def _printable(line: str) -> str:
+    """Return a line without line breaks and control characters: a comment can't contain them."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in line)
+
+
+def _edited(source: SourceFile, file: ScenarioBlock, comments: Mapping[int, Sequence[str]]) -> str | None:
+    """Return the text of the file with the changes; None if the result is not the proposed scenario."""
+    path = Path(source.document.file)
+    try:
+        text = _without_old_comments(path.read_bytes().decode("utf-8-sig"))
+        new = edit_items(text, "exchanges", _changes(source, file, comments))
+        result = read_source(new, str(path), path.parent)
+    except (OSError, ValueError, YAMLError, FileInvalid):
+        return None
+    return new if not result.problems and as_written(result.file()) == as_written(file) else None
+
+
+def _formatted(source: SourceFile, file: ScenarioBlock, comments: Mapping[int, Sequence[str]]) -> str:
+    changes = _changes(source, file, comments)
+    unchanged = {number: ItemChange(change.new, change.new, change.comments) for number, change in changes.items()}
+    return edit_items(dump(file), "exchanges", unchanged)
+
+
+def _changes(source: SourceFile, file: ScenarioBlock, comments: Mapping[int, Sequence[str]]) -> dict[int, ItemChange]:
+    new = file.exchanges or []
+    return {
+        number: ItemChange(as_written(block), as_written(new[place]), comments[number])
+        for place, (number, block) in enumerate(source.exchanges)
+        if number in comments
+    }
+
+
+def _without_old_comments(text: str) -> str:
+    """Remove the comments of an earlier proposal."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip(" ").startswith(f"# {COMMENT}"))
 
 
 def updated_files(
@@ -51,8 +123,7 @@ def _updated(block: ExchangeBlock, drifts: Sequence[Drift], profile: Profile) ->
     events = written.get("events")
     if isinstance(events, list):
         _reorder(events, drifts)
-        _add_or_remove(events, drifts)
-    written = _with_additional_events(written, drifts, profile)
+    written = _add_or_remove(written, drifts, profile)
     return ExchangeBlock.model_validate(written, context={"file": True})
 
 
@@ -152,32 +223,42 @@ def _reorder(events: list[JSON], drifts: Sequence[Drift]) -> None:
             events[int(str(place))] = {**event, "after": delay} if isinstance(event, dict) and delay else event
 
 
-def _add_or_remove(events: list[JSON], drifts: Sequence[Drift]) -> None:
+def _add_or_remove(written: JSONObject, drifts: Sequence[Drift], profile: Profile) -> JSONObject:
+    """Remove missing events, repeat duplicate ones and insert additional ones where they arrived."""
     counted = [each for each in drifts if each.kind in ("notification missing", "notification doubled")]
-    for drift in sorted(counted, key=lambda each: each.path, reverse=True):
-        number = int(str(drift.path[1]))
+    additional = [each for each in drifts if each.kind == "notification extra" and isinstance(each.live, dict)]
+    if not counted and not additional:
+        return written
+    events = written.get("events") or []
+    assert isinstance(events, list)
+    moved = any(each.path == ("events",) for each in drifts)  # then the indices are those of other events
+    end = len(events)
+    new = [(end if moved or each.before is None else each.before, 1, each) for each in additional]
+    known = [(int(str(each.path[1])), 0, each) for each in counted]
+    for number, _, drift in sorted([*known, *new[::-1]], key=lambda each: (-each[0], each[1])):
         if drift.kind == "notification missing":
             del events[number : number + 1]
-        else:
+        elif drift.kind == "notification doubled":
             events.insert(number + 1, events[number])
+        else:
+            events.insert(number, _additional_event(written, events, number, drift, profile))
+    return {**written, "events": events}
 
 
-def _with_additional_events(written: JSONObject, drifts: Sequence[Drift], profile: Profile) -> JSONObject:
-    """Append the additional notifications, with the reference of the recorded reply."""
-    extras = [each.live for each in drifts if each.kind == "notification extra" and isinstance(each.live, dict)]
-    if not extras:
-        return written
-    reply, events = written.get("reply"), written.get("events") or []
-    assert isinstance(events, list)
+def _additional_event(
+    written: JSONObject, events: Sequence[JSON], number: int, drift: Drift, profile: Profile
+) -> JSONObject:
+    """Return an event with the delay of its neighbour and the reference of the recorded reply."""
+    reply, live = written.get("reply"), drift.live
+    assert isinstance(live, dict)
     body = reply.get("body") if isinstance(reply, dict) else None
     references = [value for pointer in profile.reply for _, value in find(body, pointer)]
-    last = next((delay for delay in map(_after, [*reversed(events), reply]) if delay), "0s")
-    for extra in extras:
-        data = literal(extra["data"])
-        for pointer in profile.event if references else ():
-            data = replace(data, pointer, lambda _: references[0])
-        events = [*events, {"after": last, "channel": extra["channel"], "data": data}]
-    return {**written, "events": events}
+    near = [*events[number : number + 1], *reversed(events[:number]), reply]
+    data = literal(live["data"])
+    for pointer in profile.event if references else ():
+        data = replace(data, pointer, lambda _: references[0])
+    delay = next((delay for delay in map(_after, near) if delay), "0s")
+    return {"after": delay, "channel": live["channel"], "data": data}
 
 
 def _after(block: JSON) -> JSON:

@@ -24,7 +24,7 @@ from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotific
 from cometreel.verify.request_building import BuiltPublish
 from cometreel.verify.script import ExpectedTimelineEvent
 from cometreel.verify.value_comparison import count_values
-from cometreel.verify.verdict import Drift, one_line
+from cometreel.verify.verdict import Drift, EqualCount, one_line
 
 __all__ = [
     "ExpectedNotification",
@@ -69,15 +69,21 @@ class NotificationComparison:
         self._recorded = expected_notifications(comparator, play)
         self._live = list(play.notifications)
 
-    def drifts(self) -> list[Drift]:
-        """Return every difference, in file order."""
+    def compare(self) -> tuple[list[Drift], EqualCount]:
+        """Return every difference, in file order, and how many of the recorded notifications are equal."""
         pairs = pair_notifications(len(self._recorded), len(self._live), self._similarity)
         self._claim_unsolicited(pairs)
-        found = [drift for number, live in sorted(pairs.pairs.items()) for drift in self._compare(number, live)]
+        changes = {number: list(self._compare(number, live)) for number, live in sorted(pairs.pairs.items())}
+        found = [drift for drifts in changes.values() for drift in drifts]
         found += [self._missing(number) for number in pairs.missing]
         found += [self._duplicate(number, live) for number, live in sorted(pairs.duplicates.items())]
-        found += [self._extra(number, place) for place, number in enumerate(pairs.extra)]
-        return [*found, *self._order_changes(pairs)]
+        found += [self._extra(number, place, pairs) for place, number in enumerate(pairs.extra)]
+        unequal = {number for number, drifts in changes.items() if drifts} | {*pairs.missing, *pairs.duplicates}
+        for drift, moved in self._order_changes(pairs):
+            found.append(drift)
+            unequal |= moved
+        recorded = len(self._recorded)
+        return found, EqualCount(recorded - len(unequal), recorded)
 
     def learn(self) -> None:
         """Set session variables from the notifications, for later requests."""
@@ -167,25 +173,32 @@ class NotificationComparison:
         path: DriftPath = ("events", self._recorded[number].number)
         return self._comparator.drift(self._play.step, "notification doubled", path, "once", _times(len(live) + 1))
 
-    def _extra(self, number: int, place: int) -> Drift:
+    def _extra(self, number: int, place: int, pairs: Pairs) -> Drift:
         notification = self._live[number]
         path: DriftPath = ("events", len(self._play.step.exchange.events) + place)
         redacted: JSON = {
             "channel": notification.channel,
             "data": self._comparator.masking.redact(notification.data),
         }
-        return self._comparator.drift(self._play.step, "notification extra", path, MISSING, redacted)
+        drift = self._comparator.drift(self._play.step, "notification extra", path, MISSING, redacted)
+        later = [each for each, live in pairs.pairs.items() if self._arrival(live) > self._arrival(number)]
+        return replace(drift, before=min((self._recorded[each].number for each in later), default=None))
 
-    def _order_changes(self, pairs: Pairs) -> Iterator[Drift]:
-        """Yield a difference for each channel on which the order of the notifications has changed."""
-        arrived = sorted(pairs.pairs.items(), key=lambda each: (self._live[each[1]].at, each[1]))
+    def _arrival(self, live: int) -> tuple[float, int]:
+        return self._live[live].at, live
+
+    def _order_changes(self, pairs: Pairs) -> Iterator[tuple[Drift, set[int]]]:
+        """Yield a difference for each channel on which the order has changed, and the notifications that moved."""
+        arrived = sorted(pairs.pairs.items(), key=lambda each: self._arrival(each[1]))
         by_channel = sorted(arrived, key=lambda each: self._live[each[1]].channel)
         for channel, group in groupby(by_channel, key=lambda each: self._live[each[1]].channel):
-            live: list[JSON] = [self._recorded[number].number for number, _ in group]
+            numbers = [number for number, _ in group]
+            live: list[JSON] = [self._recorded[number].number for number in numbers]
             recorded = sorted(live, key=lambda number: int(str(number)))
             if live != recorded:
                 kind = f"order changed on {channel}"
-                yield self._comparator.drift(self._play.step, kind, ("events",), recorded, live)
+                moved = {number for number, was, now in zip(numbers, recorded, live, strict=True) if was != now}
+                yield self._comparator.drift(self._play.step, kind, ("events",), recorded, live), moved
 
 
 def _times(number: int) -> str:

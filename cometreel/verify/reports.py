@@ -8,7 +8,7 @@ from cometreel.html_templates import html_template
 from cometreel.jsonvalue import JSONObject
 from cometreel.junit import JUnitCase, JUnitSuite
 from cometreel.scenario.matchers import MISSING
-from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict, one_line
+from cometreel.verify.verdict import Drift, EqualCount, ExchangeOutcome, StepVerdict, Verdict, one_line
 
 __all__ = ["html_report", "json_report", "junit_report", "report_lines"]
 
@@ -25,7 +25,11 @@ def junit_report(verdict: Verdict) -> str:
         [_test_case(step) for step in verdict.steps],
         sum(step.seconds for step in verdict.steps),
         "\n".join(verdict.notes) if verdict.notes else None,
-        {"against": verdict.against},
+        {
+            "against": verdict.against,
+            "exchanges equal": str(verdict.equal_exchanges),
+            "notifications equal": str(verdict.equal_notifications),
+        },
     )
     return suite.document(wrapped=True)
 
@@ -42,12 +46,13 @@ def _test_case(step: StepVerdict) -> JUnitCase:
 
 
 def report_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    """Yield each line with its kind: `drift`, `not played`, `note` or `summary`."""
+    """Yield each line with its kind: `drift`, `not played`, `note`, `parity` or `summary`."""
     for step in verdict.steps:
         for line in step.lines():
             yield step.outcome.value, line
     for note in verdict.notes:
         yield "note", note
+    yield "parity", verdict.parity()
     yield "summary", f"{', '.join(verdict.scenario)} against {verdict.against}: {verdict.summary()}"
 
 
@@ -63,9 +68,17 @@ def json_report(verdict: Verdict) -> JSONObject:
             "notPlayed": verdict.count(ExchangeOutcome.NOT_PLAYED),
             "differences": verdict.difference_count,
         },
+        "parity": {
+            "exchanges": _equal_count(verdict.equal_exchanges),
+            "notifications": _equal_count(verdict.equal_notifications),
+        },
         "exchanges": [_step(step) for step in verdict.steps],
         "notes": list(verdict.notes),
     }
+
+
+def _equal_count(count: EqualCount) -> JSONObject:
+    return {"equal": count.equal, "of": count.of}
 
 
 def _step(step: StepVerdict) -> JSONObject:
@@ -78,7 +91,9 @@ def _step(step: StepVerdict) -> JSONObject:
     }
     if step.outcome is ExchangeOutcome.NOT_PLAYED:
         return {**result, "reason": step.reason}
-    return {**result, "seconds": round(step.seconds, 3), "differences": [_drift(drift) for drift in step.drifts]}
+    result["seconds"] = round(step.seconds, 3)
+    result["notifications"] = _equal_count(step.notifications)
+    return {**result, "differences": [_drift(drift) for drift in step.drifts]}
 
 
 def _drift(drift: Drift) -> JSONObject:

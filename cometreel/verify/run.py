@@ -44,7 +44,7 @@ from cometreel.verify.request_building import (
 )
 from cometreel.verify.script import Script, ScriptStep
 from cometreel.verify.session_values import with_bound_values
-from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
+from cometreel.verify.verdict import Drift, EqualCount, ExchangeOutcome, StepVerdict, Verdict
 
 __all__ = [
     "LISTEN_SECONDS",
@@ -342,8 +342,8 @@ class VerifyRun:
         unsolicited = assign_notifications(self._plays, self._received, self._script.scenario.profile)
         plays = {id(play.step): play for play in self._plays}
         # latest first: a duplicate belongs to the last exchange sent before it
-        drifts = {id(play): self._comparison(play, unsolicited).drifts() for play in reversed(self._plays)}
-        steps = tuple(self._step_verdicts(plays, drifts))
+        compared = {id(play): self._comparison(play, unsolicited).compare() for play in reversed(self._plays)}
+        steps = tuple(self._step_verdicts(plays, compared))
         notes = timeline_notes(self._script.timeline_events, unsolicited, self._comparator)
         files = tuple(source.document.file for source in self._script.sources)
         return Verdict(files, against, steps, (*self._session_notes, *notes))
@@ -352,7 +352,7 @@ class VerifyRun:
         return NotificationComparison(self._comparator, self._script.scenario.profile, play, unsolicited)
 
     def _step_verdicts(
-        self, plays: Mapping[int, PlayedStep], notification_drifts: Mapping[int, list[Drift]]
+        self, plays: Mapping[int, PlayedStep], notifications: Mapping[int, tuple[list[Drift], EqualCount]]
     ) -> Iterator[StepVerdict]:
         for step in self._script.steps:
             name, position = step.exchange.name, step.position()
@@ -361,10 +361,11 @@ class VerifyRun:
                 reason = self._skip_reasons.get(id(step), "the run ended before it")
                 yield StepVerdict(name, step.session, position, ExchangeOutcome.NOT_PLAYED, reason=reason)
                 continue
-            drifts = (*self._comparator.reply_drifts(play), *notification_drifts[id(play)])
+            notification_drifts, count = notifications[id(play)]
+            drifts = (*self._comparator.reply_drifts(play), *notification_drifts)
             outcome = ExchangeOutcome.DRIFT if drifts else ExchangeOutcome.SAME
             seconds = (play.replied_at or play.sent_at) - play.sent_at
-            yield StepVerdict(name, step.session, position, outcome, drifts, seconds=seconds)
+            yield StepVerdict(name, step.session, position, outcome, drifts, seconds=seconds, notifications=count)
 
 
 def _user(live: str | None, recorded: str | None, recorded_id: str | None) -> User:

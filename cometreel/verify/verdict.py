@@ -11,7 +11,7 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
+__all__ = ["Drift", "EqualCount", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
 
 _MAX_LENGTH = 200
 
@@ -28,7 +28,8 @@ class ExchangeOutcome(Enum):
 class Drift:
     """One difference. `path` leads to the value in the exchange as written in the file.
 
-    `recorded` and `live` are values, or MISSING if there is none. `renamed` is the new name of a field.
+    `recorded` and `live` are values, or MISSING if there is none. `renamed` is the new name of a field. `before` is the
+    index of the recorded event before which an additional notification arrived, None if it was the last.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Drift:
     recorded: JSON | Missing
     live: JSON | Missing
     renamed: str = ""
+    before: int | None = None
 
     @property
     def pointer(self) -> str:
@@ -50,10 +52,22 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class EqualCount:
+    """How many of the recorded exchanges or notifications are equal."""
+
+    equal: int = 0
+    of: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.equal} of {self.of}"
+
+
+@dataclass(frozen=True, slots=True)
 class StepVerdict:
     """The outcome of one exchange in one session.
 
-    `reason` is the reason if it was not played, `seconds` the time until the reply.
+    `reason` is the reason if it was not played, `seconds` the time until the reply. `notifications` counts the recorded
+    notifications that arrived once, unchanged and in order.
     """
 
     name: str
@@ -63,6 +77,7 @@ class StepVerdict:
     drifts: tuple[Drift, ...] = ()
     reason: str = ""
     seconds: float = 0.0
+    notifications: EqualCount = EqualCount()
 
     def lines(self) -> list[str]:
         """Return one line per difference, each with file and line."""
@@ -99,6 +114,21 @@ class Verdict:
     def difference_count(self) -> int:
         """The number of differences."""
         return sum(len(step.drifts) for step in self.steps)
+
+    @property
+    def equal_exchanges(self) -> EqualCount:
+        """The exchanges without a difference, of all exchanges, played or not."""
+        return EqualCount(self.count(ExchangeOutcome.SAME), len(self.steps))
+
+    @property
+    def equal_notifications(self) -> EqualCount:
+        """The equal notifications, of those that were recorded for the played exchanges."""
+        counts = [step.notifications for step in self.steps]
+        return EqualCount(sum(count.equal for count in counts), sum(count.of for count in counts))
+
+    def parity(self) -> str:
+        """Return both counts in one sentence."""
+        return f"{self.equal_exchanges} exchanges and {self.equal_notifications} notifications are equal"
 
     def summary(self) -> str:
         """Return the counts in one sentence."""

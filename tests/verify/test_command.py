@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.cli import ExitCode, run
-from cometreel.scenario import load
+from cometreel.scenario import load, loads
 from cometreel.serve import replay_app, serve_in_background
 from cometreel.serve.certificate import local_certificate
 from demo import peers
@@ -254,7 +254,7 @@ def test_connection_closed_after_a_first_reply_is_a_difference(
         run(["verify", scenario(text.replace("}}}\n-", "}}}\n  -")), "--against", serving(app)])
         == ExitCode.CHECK_FAILED
     )
-    (line, _) = capsys.readouterr().out.splitlines()
+    line, *_ = capsys.readouterr().out.splitlines()
     assert line.startswith("s.yaml:4: b: reply missing at /reply: recorded a reply, live ")
 
 
@@ -328,10 +328,87 @@ def test_accepted_scenario_is_written_next_to_the_old_one(
     url = serving(answering(200, '{"n": 2}'))
     assert run(["verify", scenario(GET), "--against", url, "--accept"]) == ExitCode.CHECK_FAILED
     assert Path("s.yaml").read_text() == GET
-    err = capsys.readouterr().err
-    assert '+        "n": 2\n' in err
-    assert "\ns.new.yaml\n" in err
+    assert capsys.readouterr().err.splitlines() == [
+        "--- s.yaml",
+        "+++ s.new.yaml",
+        "@@ -1,3 +1,4 @@",
+        " cometreel: 1",
+        " exchanges:",
+        "-  - {name: a, request: {method: GET, path: /a}, reply: {body: {n: 1}}}",
+        "+  # verify: value changed at /reply/body/n: recorded 1, live 2",
+        "+  - {name: a, request: {method: GET, path: /a}, reply: {body: {n: 2}}}",
+        "s.new.yaml",
+        "JSON Schema for editors in scenario.schema.json",
+        "s.yaml is unchanged",
+    ]
     assert run(["verify", "s.new.yaml", "--against", url]) == ExitCode.SUCCESS
+
+
+def test_an_earlier_proposal_is_not_overwritten(
+    scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, url = scenario(GET), serving(answering(200, '{"n": 2}'))
+    Path("s.new.yaml").write_text("mine")
+    assert run(["verify", path, "--against", url, "--accept"]) == ExitCode.CHECK_FAILED
+    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("s.")] == [
+        "s.new2.yaml",
+        "s.yaml is unchanged",
+    ]
+    assert Path("s.new.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("change", ["field-renamed", "status-changed", "event-added", "event-dropped"])
+def test_the_proposal_of_a_changed_server_has_no_differences(
+    change: str, tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = tmp_path / "desktop.yaml"
+    recorded.write_text((peers.ROOT / RECORDED).read_text() + "\n# mine\n")
+    server = peers.stand_in(tmp_path, "--change", change)
+    with server.process:
+        assert run(["verify", str(recorded), "--against", server.url, "--accept"]) == ExitCode.CHECK_FAILED
+        reported = capsys.readouterr().out.splitlines()[0].partition(": ")[2].partition(": ")[2]
+        assert run(["verify", str(tmp_path / "desktop.new.yaml"), "--against", server.url]) == ExitCode.SUCCESS
+    new = (tmp_path / "desktop.new.yaml").read_text()
+    assert [line.strip() for line in new.splitlines() if "# verify" in line] == [f"# verify: {reported}"]
+    assert new.endswith("\n# mine\n")
+
+
+def test_the_parity_of_another_replay_is_in_every_report(
+    scenario: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """cometreel: 1
+correlation: gws-v2
+bayeux: {endpoint: /api/v2/notifications}
+exchanges:
+  - name: stats
+    request: {method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats}}
+    reply: {body: {statusCode: 0, referenceId: 1}}
+    events:
+      - {after: 10ms, channel: /v2/me/workbins, data: {referenceId: 1, kind: first, count: 1}}
+      - {after: 20ms, channel: /v2/me/workbins, data: {referenceId: 1, kind: second, count: 2}}
+  # the version
+  - {name: version, request: {method: GET, path: /version}, reply: {body: {version: 1}}}
+"""
+    path = scenario(text)
+    changed = loads(text.replace("count: 2", "count: 3"))
+    parity = "1 of 2 exchanges and 1 of 2 notifications are equal"
+    reports = [f"--junit={tmp_path / 'r.xml'}", f"--html={tmp_path / 'r.html'}"]
+    with serve_in_background(replay_app(changed)) as served:
+        assert run(["verify", path, "--against", served.url, *reports]) == ExitCode.CHECK_FAILED
+        assert capsys.readouterr().out.splitlines() == [
+            "s.yaml:10: stats: value changed at /events/1/data/count: recorded 2, live 3",
+            parity,
+            f"s.yaml against {served.url}: 1 same, 1 drifted, 0 not played: 1 difference",
+        ]
+        assert run(["verify", path, "--against", served.url, "--json"]) == ExitCode.CHECK_FAILED
+    assert json.loads(capsys.readouterr().out)["parity"] == {
+        "exchanges": {"equal": 1, "of": 2},
+        "notifications": {"equal": 1, "of": 2},
+    }
+    assert parity in (tmp_path / "r.html").read_text()
+    junit = (tmp_path / "r.xml").read_text()
+    assert '<property name="exchanges equal" value="1 of 2" />' in junit
+    assert '<property name="notifications equal" value="1 of 2" />' in junit
 
 
 def test_accept_without_differences_writes_nothing(scenario: Callable[[str], str], serving: Serving) -> None:

@@ -16,6 +16,7 @@ import pytest
 from cometreel.cli.verify import verify
 from cometreel.scenario import load, loads
 from cometreel.serve import replay_app, serve_in_background
+from cometreel.verify import Verdict, json_report
 from demo import peers
 from tests.verify.conftest import Ended
 
@@ -64,8 +65,18 @@ def test_output_of_the_page(drifted: Mapping[str, Ended]) -> None:
 
 
 def test_scenario_of_the_page_loads() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    text, _ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert loads(f"cometreel: 1\n{text}").ignore == ("/workbins/*/displayName", "/user/lastLogin")
+
+
+def test_proposal_of_the_page_loads() -> None:
+    _, text = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert loads(f"cometreel: 1\nexchanges:\n{text}").exchanges[0].name == "diagnostics version"
+
+
+def test_page_lists_every_key_of_the_json_report() -> None:
+    report = json_report(Verdict(("s.yaml",), "http://live", ()))
+    assert [key for key in report if f"`{key}`" not in PAGE] == []
 
 
 @pytest.mark.parametrize("option", [option.opts[0] for option in verify.params if isinstance(option, click.Option)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.bayeux import MalformedMessages, NullMessage, looks_like_bayeux, parse_messages
+from cometreel.bayeux import MalformedMessages, NoMessages, NullMessage, looks_like_bayeux, parse_messages
 
 
 @pytest.mark.parametrize("body", [b'[{"channel":"/a"}]', b'{"channel":"/a"}', '{"channel":"/a"}'])
@@ -17,7 +17,7 @@ def test_an_array_and_a_single_object_are_the_same(body: bytes | str) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"", "the body isn't JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"{", "the body isn't JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         (b'"x"', "found a string; expected a Bayeux message or an array of them"),
         (b"true", "found a boolean; expected a Bayeux message or an array of them"),
         (b"[{},[]]", "element 1 is an array; expected a Bayeux message"),
@@ -30,6 +30,26 @@ def test_other_json_is_refused_with_its_type(body: bytes, said: str) -> None:
         parse_messages(body)
     assert str(caught.value) == said
     assert isinstance(caught.value, NullMessage) is (body == b"[null]")
+
+
+@pytest.mark.parametrize("form", [False, True])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "the body is empty; expected Bayeux messages"),
+        (" \n", "the body is empty; expected Bayeux messages"),
+    ],
+)
+def test_an_empty_body_has_no_messages(body: bytes | str, said: str, *, form: bool) -> None:
+    with pytest.raises(NoMessages) as caught:
+        parse_messages(body, form=form)
+    assert str(caught.value) == said
+
+
+def test_null_has_no_messages() -> None:
+    with pytest.raises(NoMessages) as caught:
+        parse_messages(b"null")
+    assert str(caught.value) == "found null; expected a Bayeux message or an array of them"
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,8 @@ def test_reconfigure_keeps_the_sessions(talk: Any) -> None:
     ("fields", "reply"),
     [
         ({}, {"successful": False, "error": "403::subscription_missing"}),
-        ({"subscription": 5}, {"successful": False, "error": "403::subscription_invalid"}),
+        ({"subscription": 5}, {"successful": False, "error": "403::subscription_invalid", "subscription": 5}),
+        ({"subscription": {}}, {"successful": False, "error": "403::subscription_invalid", "subscription": {}}),
         (
             {"subscription": ["/a", "/meta/x", "/b"]},
             {"successful": False, "error": "403:denied_by_security_policy:create_denied"},
@@ -184,6 +185,49 @@ def test_a_refused_subscribe_has_an_error(talk: Any, fields: Any, reply: Any) ->
     session = talk.open()
     (answer,) = session.send(session.message("/meta/subscribe", **fields)).json
     assert {key: answer[key] for key in reply} == reply
+
+
+@pytest.mark.parametrize("dialect", ["3.x", "4+"])
+def test_every_reply_repeats_the_subscription_of_its_message(talk_with: Any, dialect: str) -> None:
+    session = talk_with(dialect=dialect).open()
+    messages = [
+        session.message("/meta/subscribe", subscription=5),
+        session.message("/meta/unsubscribe", subscription=5),
+        session.message("/a", data=1, subscription=5),
+        session.message("/meta/subscribe", subscription=None),
+    ]
+    assert session.send(*messages).json == [
+        {
+            "channel": "/meta/subscribe",
+            "id": "2",
+            "subscription": 5,
+            "successful": False,
+            "error": "403::subscription_invalid",
+        },
+        {
+            "channel": "/meta/unsubscribe",
+            "id": "3",
+            "subscription": 5,
+            "successful": False,
+            "error": "403::subscription_invalid",
+        },
+        {"channel": "/a", "id": "4", "subscription": 5, "successful": True},
+        {"channel": "/meta/subscribe", "id": "5", "successful": False, "error": "403::subscription_missing"},
+    ]
+
+
+@pytest.mark.parametrize("dialect", ["3.x", "4+"])
+def test_a_batch_of_publishes_reaches_the_held_polls_of_two_clients_one_by_one(talk_with: Any, dialect: str) -> None:
+    talk = talk_with(dialect=dialect)
+    sender, first, second = talk.open(), talk.open(), talk.open()
+    for session in (sender, first, second):
+        session.subscribe("/a")
+    polls = [session.connect() for session in (first, second, sender)]
+    batch = sender.send(sender.message("/a", data=1), sender.message("/a", data=2))
+    assert [message.get("data") for message in batch.json] == [1, 2, None, None]
+    assert [[message.get("data") for message in poll.json] for poll in polls[:2]] == [[1, None], [1, None]]
+    assert polls[2].held
+    assert (first.poll_now(), second.poll_now(), sender.poll_now()) == ([2], [2], [])
 
 
 def test_subscriptions_before_a_refused_one_in_an_array_are_kept(talk: Any) -> None:

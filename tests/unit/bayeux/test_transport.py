@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cometreel.bayeux import BayeuxSettings, Message
+from cometreel.bayeux.settings import DialectName
 from cometreel.bayeux.transport import Polling, is_endpoint, read_polling
 from cometreel.wire import Reply, Request
 
@@ -57,7 +58,6 @@ def test_messages_are_read_from_a_body_or_from_the_query(method: str, query: str
     ("method", "query", "body", "status"),
     [
         ("OPTIONS", "", b"", 200),
-        ("POST", "", b"", 400),
         ("POST", "", b"[", 400),
         ("POST", "", b"\xff", 400),
         ("POST", "", b'[{"a":NaN}]', 400),
@@ -77,6 +77,33 @@ def test_other_requests_get_a_status(method: str, query: str, body: bytes, statu
     answer: Any = read_polling(Request(1, method, "/b", query, body=body), BayeuxSettings(max_message_bytes=150_000))
     assert isinstance(answer, Reply)
     assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body", "dialect", "status"),
+    [
+        ("POST", "", b"", "3.x", 200),
+        ("POST", "", b" \r\n", "3.x", 200),
+        ("POST", "", b"null", "3.x", 200),
+        ("POST", "", b"", "4+", 500),
+        ("POST", "", b" \r\n", "4+", 500),
+        ("POST", "", b"null", "4+", 200),
+        ("GET", "jsonp=cb&message=", b"", "3.x", 200),
+        ("GET", "jsonp=cb&message=", b"", "4+", 200),
+        ("GET", "jsonp=cb&message=null", b"", "3.x", 200),
+        ("GET", "jsonp=cb&message=&message=null", b"", "3.x", 500),
+    ],
+)
+def test_a_request_without_messages_gets_an_empty_reply(
+    method: str, query: str, body: bytes, dialect: DialectName, status: int
+) -> None:
+    settings = BayeuxSettings(dialect=dialect)
+    assert read_polling(Request(1, method, "/b", query, body=body), settings) == Reply(1, status)
+
+
+def test_an_empty_message_parameter_beside_others_is_skipped() -> None:
+    request = Request(1, "GET", "/b", "jsonp=cb&message=&message=%7B%22channel%22:%22/a%22%7D")
+    assert read_polling(request, BayeuxSettings()) == Polling("callback-polling", [MESSAGE], "cb")
 
 
 def test_disabled_transports_are_unknown() -> None:

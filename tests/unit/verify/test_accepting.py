@@ -10,7 +10,7 @@ import pytest
 from cometreel.jsonvalue import JSON, decode
 from cometreel.recording import write_scenario
 from cometreel.scenario import dump
-from cometreel.verify import updated_files
+from cometreel.verify import proposals, updated_files
 from tests.unit.verify.fake_run import TOPIC, FakeRun
 
 StartRun = Callable[..., FakeRun]
@@ -57,6 +57,14 @@ DRIFT: dict[str, tuple[JSON, list[tuple[str, JSON]], int]] = {
     "one less": (BODY, [(TOPIC, SECOND)], 200),
     "one twice": (BODY, [*BOTH, (TOPIC, SECOND)], 200),
     "one more": (BODY, [*BOTH, (TOPIC, {"referenceId": 9, "$new": 1})], 200),
+    "one more between": (BODY, [BOTH[0], (TOPIC, {"referenceId": 9, "$new": 1}), BOTH[1]], 200),
+    "two more first": (
+        BODY,
+        [(TOPIC, {"referenceId": 9, "$new": 1}), (TOPIC, {"referenceId": 9, "$new": 2}), *BOTH],
+        200,
+    ),
+    "one more for one less": (BODY, [(TOPIC, {"referenceId": 9, "$new": 1}), BOTH[1]], 200),
+    "one more and one twice": (BODY, [BOTH[0], BOTH[0], (TOPIC, {"referenceId": 9, "$new": 1}), BOTH[1]], 200),
     "the order": (BODY, BOTH[::-1], 200),
 }
 
@@ -146,3 +154,125 @@ def test_values_of_data_files_are_written_to_new_data_files(start_run: StartRun,
     assert "data: {$file: second.json}" in text
     assert decode((tmp_path / "s/first-1.json").read_bytes()) == {"referenceId": 1, "kind": "first", "a": 5, "b": 2}
     assert '"a": 1' in (tmp_path / "first.json").read_text()
+
+
+# --- proposals ----------------------------------------------------------------------------------------------
+COMMENTED = """correlation: gws-v2
+
+exchanges: # all of them
+  # the pull
+  - name: pull # its name
+    request: {method: POST, path: /w/1, body: {operationName: PullWorkitem}} # one line
+    reply:
+      after: 30ms
+      body:
+        statusCode: 0 # fine
+        # the reference
+        referenceId: 1
+    events:
+      # first
+      - {after: 50ms, channel: /v2/me/workbins, data: {referenceId: 1, kind: first, a: 1, b: 2}}
+      # second
+      - {after: 70ms, channel: /v2/me/workbins, data: {referenceId: 1, kind: second, c: 3, $$d: 4}}
+  # the rest
+  - {name: rest,   request: {method: GET, path: /rest},   reply: {body: 1}}
+"""
+
+
+def proposal(run: FakeRun) -> str:
+    ((_, text),) = proposals(run.verdict(), run.script.sources, run.script.scenario.profile)
+    return text
+
+
+def test_proposal_has_the_differences_above_the_exchange_and_keeps_the_rest(start_run: StartRun) -> None:
+    run = play(start_run(COMMENTED), {"statusCode": 4, "referenceId": 9}, [(TOPIC, {**FIRST, "a": 5}), (TOPIC, SECOND)])
+    assert proposal(run.replies(1, 1)).splitlines() == [
+        "cometreel: 1",
+        "correlation: gws-v2",
+        "",
+        "exchanges: # all of them",
+        "  # the pull",
+        "  # verify: value changed at /reply/body/statusCode: recorded 0, live 4",
+        "  # verify: value changed at /events/0/data/a: recorded 1, live 5",
+        *[
+            line.replace("statusCode: 0", "statusCode: 4").replace("a: 1,", "a: 5,")
+            for line in COMMENTED.splitlines()[4:]
+        ],
+    ]
+
+
+def test_comments_of_an_earlier_proposal_are_replaced(start_run: StartRun) -> None:
+    first = proposal(play(start_run(COMMENTED), {"statusCode": 4, "referenceId": 9}, BOTH).replies(1, 1))
+    again = start_run(first.partition("cometreel: 1\n")[2])
+    second = proposal(play(again, {"statusCode": 5, "referenceId": 9}, BOTH).replies(1, 1))
+    assert [line for line in second.splitlines() if "verify:" in line] == [
+        "  # verify: value changed at /reply/body/statusCode: recorded 4, live 5"
+    ]
+
+
+@pytest.mark.parametrize(("body", "received", "status"), DRIFT.values(), ids=DRIFT.keys())
+def test_proposal_loads_and_has_no_differences(
+    start_run: StartRun, body: JSON, received: list[tuple[str, JSON]], status: int
+) -> None:
+    text = "# mine\n" + TEXT
+    new = proposal(play(start_run(text), body, received, status))
+    assert "\n# mine\n" in new
+    assert play(start_run(new.partition("cometreel: 1\n")[2]), body, received, status).lines() == []
+
+
+def test_proposal_is_formatted_anew_if_a_changed_value_is_used_twice(start_run: StartRun) -> None:
+    text = """# mine
+exchanges:
+  - {name: one, request: {method: GET, path: /1}, reply: {body: &both {n: 1}}}
+  - {name: two, request: {method: GET, path: /2}, reply: {body: *both}}
+"""
+    assert proposal(start_run(text).replies(0, {"n": 2}).replies(1, {"n": 1})).splitlines()[1:] == [
+        "cometreel: 1",
+        "",
+        "exchanges:",
+        "  # verify: value changed at /reply/body/n: recorded 1, live 2",
+        "  - name: one",
+        "    request:",
+        "      method: GET",
+        "      path: /1",
+        "    reply:",
+        "      body:",
+        '        "n": 2',
+        "",
+        "  - name: two",
+        "    request:",
+        "      method: GET",
+        "      path: /2",
+        "    reply:",
+        "      body:",
+        '        "n": 1',
+    ]
+
+
+def test_proposal_escapes_control_characters_in_comments(start_run: StartRun) -> None:
+    text = 'exchanges:\n  - {name: one, request: {method: GET, path: /1}, reply: {body: {"a\\nb": 1}}}\n'
+    assert (
+        "  # verify: value changed at /reply/body/a\\u000ab: recorded 1, live 2"
+        in proposal(start_run(text).replies(0, {"a\nb": 2})).splitlines()
+    )
+
+
+def test_proposal_without_a_value_to_accept_has_the_comment_only(start_run: StartRun) -> None:
+    text = "exchanges:\n  - {name: one, request: {method: GET, path: /1}, reply: {body: 1}}\n"
+    assert proposal(start_run(text).does_not_answer(0)).splitlines()[1:] == [
+        "exchanges:",
+        "  # verify: reply missing at /reply: recorded a reply, live no reply within 10 s",
+        "  - {name: one, request: {method: GET, path: /1}, reply: {body: 1}}",
+    ]
+
+
+def test_proposal_has_no_personal_data_of_the_server(start_run: StartRun) -> None:
+    new = proposal(
+        play(start_run(TEXT), {**BODY, "firstName": "Ann", "uri": "http://10.1.2.3/a", "password": "s3"}, BOTH)
+    )
+    assert [word for word in ("Ann", "10.1.2.3", "s3") if word in new] == []
+
+
+def test_no_proposal_without_differences(start_run: StartRun) -> None:
+    run = play(start_run(TEXT), BODY, BOTH)
+    assert list(proposals(run.verdict(), run.script.sources, run.script.scenario.profile)) == []

@@ -100,6 +100,30 @@ def test_notification_differences(start_run: StartRun, received: list[tuple[str,
     assert run.lines() == expected
 
 
+@pytest.mark.parametrize(
+    ("received", "parity"),
+    [
+        ([(TOPIC, FIRST), (TOPIC, SECOND)], "1 of 1 exchanges and 2 of 2 notifications are equal"),
+        ([(TOPIC, SECOND)], "0 of 1 exchanges and 1 of 2 notifications are equal"),
+        ([(TOPIC, FIRST), (TOPIC, {**SECOND, "c": 4})], "0 of 1 exchanges and 1 of 2 notifications are equal"),
+        ([(TOPIC, FIRST), (TOPIC, SECOND), (TOPIC, FIRST)], "0 of 1 exchanges and 1 of 2 notifications are equal"),
+        ([(TOPIC, SECOND), (TOPIC, FIRST)], "0 of 1 exchanges and 0 of 2 notifications are equal"),
+        (
+            [(TOPIC, FIRST), (TOPIC, SECOND), (TOPIC, {"referenceId": 9, "x": 1})],
+            "0 of 1 exchanges and 2 of 2 notifications are equal",
+        ),
+        ([], "0 of 1 exchanges and 0 of 2 notifications are equal"),
+    ],
+)
+def test_parity_counts_the_recorded_notifications_that_are_equal(
+    start_run: StartRun, received: list[tuple[str, JSON]], parity: str
+) -> None:
+    run = start_run(TEXT).connects().at(0.1).replies(0, {"statusCode": 0, "referenceId": 9})
+    for number, (channel, data) in enumerate(received):
+        run.at(0.2 + number / 100).notifies(data, channel)
+    assert run.verdict().parity() == parity
+
+
 def test_order_of_reply_and_notification_is_not_compared(start_run: StartRun) -> None:
     run = start_run(TEXT).connects().notifies(FIRST).at(0.1).replies(0, {"statusCode": 0, "referenceId": 9})
     assert run.notifies(SECOND).lines() == []

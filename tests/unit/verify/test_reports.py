@@ -40,6 +40,7 @@ def test_lines(verdict: Verdict) -> None:
         ("drift", "s.yaml:4: drift <b>&\x01: field removed at /reply/body/gone: recorded x, live nothing"),
         ("drift", "s.yaml:4: drift <b>&\x01: field added at /reply/body/new: recorded nothing, live <i>"),
         ("not played", f"s.yaml:5: not sent: not played: {REASON}"),
+        ("parity", "1 of 3 exchanges and 0 of 0 notifications are equal"),
         ("summary", "s.yaml against http://live: 1 same, 1 drifted, 1 not played: 3 differences"),
     ]
 
@@ -47,19 +48,30 @@ def test_lines(verdict: Verdict) -> None:
 def test_json(verdict: Verdict) -> None:
     where = {"session": "everybody", "file": "s.yaml"}
     place = {"file": "s.yaml", "line": 4}
+    nothing = {"equal": 0, "of": 0}
     assert json_report(verdict) == {
         "scenario": ["s.yaml"],
         "against": "http://live",
         "same": False,
         "counts": {"same": 1, "drift": 1, "notPlayed": 1, "differences": 3},
+        "parity": {"exchanges": {"equal": 1, "of": 3}, "notifications": nothing},
         "exchanges": [
-            {"name": "same", **where, "line": 3, "outcome": "same", "seconds": 0.0, "differences": []},
+            {
+                "name": "same",
+                **where,
+                "line": 3,
+                "outcome": "same",
+                "seconds": 0.0,
+                "notifications": nothing,
+                "differences": [],
+            },
             {
                 "name": "drift <b>&\x01",
                 **where,
                 "line": 4,
                 "outcome": "drift",
                 "seconds": 0.0,
+                "notifications": nothing,
                 "differences": [
                     {"what": "value changed", "pointer": "/reply/body/k", **place, "recorded": 1, "live": 2},
                     {"what": "field removed", "pointer": "/reply/body/gone", **place, "recorded": "x"},
@@ -76,6 +88,12 @@ def test_junit(verdict: Verdict) -> None:
     (suite,) = ET.fromstring(junit_report(verdict))
     counts = {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")}
     assert counts == {"name": "s.yaml", "tests": "3", "failures": "1", "errors": "0", "skipped": "1"}
+    properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    assert properties == {
+        "against": "http://live",
+        "exchanges equal": "1 of 3",
+        "notifications equal": "0 of 0",
+    }
     same, drift, not_played = suite.findall("testcase")
     assert (same.get("name"), list(same)) == ("same", [])
     (failure,), (skipped,) = drift, not_played
@@ -107,6 +125,7 @@ def test_html_is_self_contained(verdict: Verdict) -> None:
     assert re.findall(r"url\(|@import|https?://(?!live)", html_report(verdict)) == []
     text = " ".join(page.text.split())
     assert "The server has drifted" in text
+    assert "1 of 3 exchanges and 0 of 0 notifications are equal" in text
     assert "value changed/reply/body/k412" in text.replace(" ", "").replace("valuechanged", "value changed")
     assert f"not played: {REASON}" in text
 
