@@ -52,7 +52,9 @@ def main() -> int:
     if folder is None:
         build()
     compiled = BUILD if folder is None else Path(folder).resolve()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(compiled), str(ROOT)])}
+    path = os.pathsep.join([str(compiled), str(ROOT)])
+    # programs that tests start in the folder of the sources import the compiled modules too
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
     shown = [sys.executable, "-c", "from cometreel.cli.engine_form import engine_form; print(engine_form())"]
     form = subprocess.run(shown, cwd=compiled, env=environment, check=True, capture_output=True, text=True).stdout
     assert form == "compiled\n", form
