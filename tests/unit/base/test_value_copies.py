@@ -33,12 +33,12 @@ from cometreel.scenario.request_pattern import BodyMatcher, ExactPath, PathMatch
 from cometreel.scenario.values import Fixed, Value
 from cometreel.wire import Headers
 
-SETUP = Path(__file__).parents[3] / "setup.py"
+ROOT = Path(__file__).parents[3]
 
 
 def compiled_modules() -> list[ModuleType]:
     """Return the modules that `setup.py` compiles."""
-    statements = ast.parse(SETUP.read_text()).body
+    statements = ast.parse((ROOT / "setup.py").read_text()).body
     table = next(each.value for each in statements if isinstance(each, ast.Assign) and "COMPILED" in ast.dump(each))
     packages: dict[str, str] = ast.literal_eval(table)
     places = [(package, name) for package, names in packages.items() for name in names.split()]
@@ -116,8 +116,19 @@ def example(hint: Any) -> Any:
         return next(iter(hint))
     if is_dataclass(hint) and isinstance(hint, type):
         names = {**NAMES, **vars(sys.modules[hint.__module__]), **ALIASES}
-        return hint(*[example(eval(str(each.type), names)) for each in fields(hint) if each.init])
+        types_of_fields = annotations(hint)
+        return hint(*[example(eval(types_of_fields[each.name], names)) for each in fields(hint) if each.init])
     return generic_example(origin, get_args(hint))
+
+
+def annotations(value_type: type) -> dict[str, str]:
+    """Return the types of the fields as written; compiled classes don't have them."""
+    source = ROOT / f"{value_type.__module__.replace('.', '/')}.py"
+    for each in ast.walk(ast.parse(source.read_text())):
+        if isinstance(each, ast.ClassDef) and each.name == value_type.__name__:
+            members = [member for member in each.body if isinstance(member, ast.AnnAssign)]
+            return {ast.unparse(member.target): ast.unparse(member.annotation) for member in members}
+    raise AssertionError(f"{source} doesn't define {value_type}")
 
 
 def generic_example(origin: Any, arguments: tuple[Any, ...]) -> object:
