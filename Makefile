@@ -14,7 +14,7 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo load sample nox test compiled lint bench counts docs clean
+.PHONY: help setup demo load sample nox test compiled lint bench fuzz soak counts docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -47,6 +47,12 @@ lint: $(PYTHON_READY) ## check style, types and the direction of imports
 
 bench: setup $(STUBS_READY) ## measure throughput and memory as ratios, and start-up times
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(PYTHON_READY) ## check generated inputs of every parser; ARGS='http --inputs 1000000' checks that many
+	$(BIN)/python -m tests.fuzzing $(ARGS)
+
+soak: $(PYTHON_READY) ## run a server at half load for an hour and plot its memory and descriptors; ARGS='--minutes 5'
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 counts: $(PYTHON_READY) ## print names that occur more than once
 	$(BIN)/python -m tests.unit.project_rules.sources

@@ -15,7 +15,6 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 from websockets.datastructures import Headers as WebSocketHeaders
-from websockets.exceptions import InvalidState
 from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 from websockets.http11 import Request as Upgrade
@@ -163,8 +162,16 @@ class WebSocketConnection(PausableConnection):
 
     @property
     def is_open(self) -> bool:
-        """True until either side closes."""
-        return not self._is_closing and not self._transport.is_closing()
+        """True until either side closes, or the client breaks the protocol.
+
+        A packet is parsed before its messages are handled, so one may be handled when nothing can be sent any more.
+        """
+        return self._protocol.state is State.OPEN and not self._has_ended
+
+    @property
+    def _has_ended(self) -> bool:
+        """True if no further message of the client is handled."""
+        return self._is_closing or self._transport.is_closing()
 
     @property
     def is_paused(self) -> bool:
@@ -212,7 +219,7 @@ class WebSocketConnection(PausableConnection):
             except Exception:
                 logger.exception("A WebSocket could not be opened.")
                 self.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"Internal Server Error")
-        if rest:
+        if rest and not self._transport.is_closing():  # the upgrade may have been refused
             self.data_received(rest)
 
     def accept(self, fields: list[tuple[bytes, bytes]], subprotocol: str | None) -> None:
@@ -255,13 +262,10 @@ class WebSocketConnection(PausableConnection):
         """Send a message; nothing if the closing handshake has started."""
         if not self.is_open:
             return
-        try:
-            if isinstance(message, str):
-                self._protocol.send_text(message.encode())
-            else:
-                self._protocol.send_binary(message)
-        except InvalidState:
-            return
+        if isinstance(message, str):
+            self._protocol.send_text(message.encode())
+        else:
+            self._protocol.send_binary(message)
         self._write_pending()
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
@@ -317,7 +321,7 @@ class WebSocketConnection(PausableConnection):
 
     def _message_received(self) -> None:
         data, self._fragments = b"".join(self._fragments), []
-        if not self.is_open:
+        if self._has_ended:
             return
         if not self._is_text:
             self._handler.received(data)
@@ -333,7 +337,7 @@ class WebSocketConnection(PausableConnection):
 
     def _close_received(self) -> None:
         """Answer a closing handshake, or end the own one."""
-        if self.is_open:
+        if not self._has_ended:
             self._is_closing = True
             close = self._protocol.close_rcvd
             self._write_pending()

@@ -162,18 +162,18 @@ async def test_a_server_may_leave_out_the_raw_path_and_give_the_body_as_a_memory
     app, sent = ReplayApp(Driver(backend)), list[Message]()
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": memoryview(bytearray(encode(ASKED))), "more_body": False}
+        return {"type": "http.request", "body": memoryview(bytearray(encode({**ASKED}))), "more_body": False}
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    for raw_path in ({}, {"raw_path": b""}):
-        scope = _scope("/api/v2/workbins", lost=False) | {"method": "POST"}
-        del scope["raw_path"]
-        await app(scope | raw_path, receive, send)
+    for raw_path in (None, b""):
+        scope = {**_scope("/api/v2/workbins", lost=False), "method": "POST", "raw_path": raw_path}
+        if raw_path is None:
+            del scope["raw_path"]
+        await app(scope, receive, send)
     assert [message["status"] for message in sent if message["type"] == "http.response.start"] == [200, 200]
-    scope = _scope("/api/v2/päge?", lost=False) | {"raw_path": b""}
-    await app(scope, _nothing_more, _sink)
+    await app({**_scope("/api/v2/päge?", lost=False), "raw_path": b""}, _nothing_more, _sink)
     assert backend.calls[-1].target == "/api/v2/p%C3%A4ge%3F"
 
 

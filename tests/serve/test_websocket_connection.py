@@ -228,6 +228,39 @@ def test_a_binary_message_closes_a_websocket(direct: bool) -> None:
 
 
 @both
+@pytest.mark.parametrize(
+    ("end", "closing"),
+    [(frame(CLOSE, b"\x03\xe8"), sent(CLOSE, b"\x03\xe8")), (b"\xff\xff", b"\x88")],
+    ids=["the client closes", "the client sends no frame"],
+)
+def test_what_answers_a_message_before_the_end_in_the_same_packet_is_not_delivered(
+    direct: bool, end: bytes, closing: bytes
+) -> None:
+    """The message is handled; its echoes can't be sent any more, nor can the engine close the WebSocket."""
+
+    async def script(chat: Chat) -> None:
+        await chat.opens()
+        assert chat.got
+        await chat.sends(frame(TEXT, b"a") + frame(BINARY, b"\0") + end)
+        assert chat.got.startswith(closing)
+        assert chat.transport.closed
+        assert chat.seen == ["open /chat http://x", "delivered", "frame a", "gone"]
+
+    play(script, direct=direct)
+
+
+@both
+def test_frames_after_an_upgrade_that_was_refused_are_ignored(direct: bool) -> None:
+    async def script(chat: Chat) -> None:
+        await chat.sends(UPGRADE % (b"/refused", b"") + frame(PING, b"a") + frame(TEXT, b"b"))
+        assert chat.got.endswith(b"\r\n\r\nno")
+        assert chat.seen[0] == "open /refused http://x"
+        assert "frame b" not in chat.seen
+
+    play(script, direct=direct)
+
+
+@both
 def test_a_message_above_the_limit_closes_a_websocket(direct: bool) -> None:
     async def script(chat: Chat) -> None:
         await chat.opens()
