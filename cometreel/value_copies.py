@@ -22,7 +22,7 @@ def copy_by_constructor(module_name: str) -> None:
 
 
 def _has_equality(dataclass_type: type) -> bool:
-    return dataclass_type.__eq__ is not object.__eq__
+    return "__eq__" in vars(dataclass_type)
 
 
 def _constructor_call(value: Any) -> tuple[type, tuple[object, ...]]:  # any dataclass

@@ -116,12 +116,12 @@ def example(hint: Any) -> Any:
         return next(iter(hint))
     if is_dataclass(hint) and isinstance(hint, type):
         names = {**NAMES, **vars(sys.modules[hint.__module__]), **ALIASES}
-        types_of_fields = annotations(hint)
+        types_of_fields = types_as_written(hint)
         return hint(*[example(eval(types_of_fields[each.name], names)) for each in fields(hint) if each.init])
     return generic_example(origin, get_args(hint))
 
 
-def annotations(value_type: type) -> dict[str, str]:
+def types_as_written(value_type: type) -> dict[str, str]:
     """Return the types of the fields as written; compiled classes don't have them."""
     source = ROOT / f"{value_type.__module__.replace('.', '/')}.py"
     for each in ast.walk(ast.parse(source.read_text())):
