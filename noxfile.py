@@ -1,7 +1,7 @@
 """Tests and types on every supported Python and mitmproxy, an installation without extras, and the compiled engine.
 
 `nox` runs all tests, `nox -s tests-3.13` those of one Python, `nox -s base` those of a light installation, and
-`nox -s compiled` those of the compiled engine.
+`nox -s compiled` all tests with the compiled engine.
 """
 
 from __future__ import annotations
@@ -44,12 +44,18 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=list(MITMPROXY))
 def compiled(session: nox.Session) -> None:
-    """Install a wheel with the compiled engine into a temporary folder, and run the tests of its packages there."""
-    folder = f"{session.create_tmp()}/compiled"
+    """Build a wheel with the compiled engine, install it into a temporary folder, and run all tests with it."""
+    folder = session.create_tmp()
     session.install("--editable", ".[dev]", MITMPROXY[str(session.python)])
-    options = ("--quiet", "--no-deps", "--no-build-isolation", "--upgrade", "--target", folder)
-    session.run("python", "-m", "pip", "install", *options, ".", env={"COMETREEL_COMPILE": "1"})
-    session.run("python", "-m", "tests.compiled", *session.posargs, env={"COMETREEL_COMPILED": folder})
+    session.run("npm", "ci", "--no-audit", "--no-fund", "--prefix", "tests/peers/node", external=True)
+    wheel = ("pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ".")
+    session.run("python", "-m", *wheel, env={"COMETREEL_COMPILE": "1"})
+    installed = f"{folder}/compiled"
+    wheels = map(str, Path(folder).glob("*.whl"))
+    session.run("python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", installed, *wheels)
+    session.run("python", "-P", "-m", "cometreel", "--version", env={"PYTHONPATH": installed})
+    tests = session.posargs or ("tests", "-n", "auto", "--durations=20")
+    session.run("python", "-m", "tests.compiled", *tests, env={"COMETREEL_COMPILED": installed})
 
 
 PRINT_SIZE = """

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from benchmarks.engine_forms import engine_forms
 from benchmarks.figures import heading, row
 from benchmarks.server_processes import CLIENT_CORE, TWO_CORES, ServerProcess, running
 
@@ -37,7 +39,10 @@ def measured(command: list[str], **settings: str) -> Figures:
     """Run a candidate on the client core and return the figures that it prints."""
     pinned = ["taskset", "-c", str(CLIENT_CORE), *command] if TWO_CORES else command
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
-    process = subprocess.run(pinned, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    # Locust imports from the current folder first, which must not be that of the pure modules
+    process = subprocess.run(
+        pinned, cwd=LOADS, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     for line in process.stdout.splitlines():
         if line.startswith("MEASURED "):
             figures: Figures = json.loads(line.removeprefix("MEASURED "))
@@ -59,25 +64,30 @@ def light(folder: Path, *certificate: Path) -> AbstractContextManager[ServerProc
 
 
 def throughput(folder: Path) -> float:
-    """Print exchanges per second of CPU time of all candidates; return the median of our agents."""
+    """Print exchanges per second of CPU time of all candidates; return the median of our agents in pure Python."""
+    forms = {f"our agents, {form.name}": form for form in engine_forms()}
     heading(f"Load of {AGENTS} agents: complete exchanges per second of CPU time")
     with light(folder) as server:
         host = f"http://127.0.0.1:{server.port}"
         node = ["node", str(LOADS / "cometd_agents.mjs"), host, str(AGENTS), "2", "5"]
         candidates: dict[str, Callable[[], Figures]] = {
-            "our agents": lambda: locust("reel_agents.py", host, AGENTS, *OURS),
+            **{
+                name: partial(locust, "reel_agents.py", host, AGENTS, *OURS, **form.environment())
+                for name, form in forms.items()
+            },
             "FastHttpUser, the same": lambda: locust("fast_agents.py", host, AGENTS),
             "FastHttpUser, POSTs alone": lambda: locust("fast_posts.py", host, AGENTS),
             "npm's cometd 3.1 on node": lambda: measured(node),
         }
         rounds = [{name: run() for name, run in candidates.items()} for _ in range(TURNS)]
     rates = {name: [each[name]["count"] / each[name]["cpu"] for each in rounds] for name in candidates}
-    ours, *others = candidates
+    others = [name for name in candidates if name not in forms]
     for name in candidates:
         row(name, rates[name], "exchanges/s" if "alone" not in name else "POSTs/s")
-    for name in others:
-        row(f"ratio {ours} : {name}", [one / other for one, other in zip(rates[ours], rates[name], strict=True)])
-    return sorted(rates[ours])[TURNS // 2]
+    for ours in forms:
+        for name in others:
+            row(f"ratio {ours} : {name}", [one / other for one, other in zip(rates[ours], rates[name], strict=True)])
+    return sorted(rates["our agents, pure"])[TURNS // 2]
 
 
 def idle(folder: Path) -> None:

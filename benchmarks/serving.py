@@ -41,8 +41,9 @@ STEADY = 1.03  # warm-up ends if the rate was not exceeded by this factor in the
 SCENARIOS = {
     "scheduling.yaml": engine.scenario(10, after="15m"),  # the notification is scheduled, but not due in this benchmark
     "pushing.yaml": engine.scenario(10),
-    "few.yaml": engine.scenario(10, after=None),
-    "many.yaml": engine.scenario(10_000, after=None),
+    "few.yaml": engine.scenario(10, after=None, timeout=600_000),
+    "crowd.yaml": engine.scenario(10, after=None, timeout=600_000),  # polls are held during the whole benchmark
+    "many.yaml": engine.scenario(10_000, after=None, timeout=600_000),
 }
 
 _Running: TypeAlias = AbstractContextManager[ServerProcess]
@@ -291,27 +292,28 @@ async def _wait_for_stable_memory(server: ServerProcess) -> None:
 def _growth(folder: Path, forms: list[EngineForm]) -> None:
     heading("Serving: growth of the cost of a POST (goals: exchanges at least 0.95, sessions at least 0.9)")
     for form in forms:
-        with serve(folder, folder / "few.yaml", form) as few, serve(folder, folder / "many.yaml", form) as many:
-            asyncio.run(_compare_growth(form.name, few, many))
+        with ExitStack() as stack:
+            servers = [
+                stack.enter_context(serve(folder, folder / f"{name}.yaml", form)) for name in ("few", "many", "crowd")
+            ]
+            asyncio.run(_compare_growth(form.name, *servers))
 
 
-async def _compare_growth(name: str, few: ServerProcess, many: ServerProcess) -> None:
-    (one,), (other,) = await open_sessions(few.port, 1), await open_sessions(many.port, 1)
-    alone, large = [], []
-    for _ in range(TURNS):
-        alone.append(await _session_rate(few, one))
-        large.append(await _session_rate(many, other))
-    ratios = [second / first for first, second in zip(alone, large, strict=True)]
-    row(f"{name}: ratio 10,000 : 10 exchanges", ratios)
-    crowd = await open_sessions(few.port, CROWD)
+async def _compare_growth(name: str, few: ServerProcess, many: ServerProcess, crowded: ServerProcess) -> None:
+    """Measure the servers in turn: with 10 exchanges, with many, and with 10 exchanges and many sessions."""
+    crowd = await open_sessions(crowded.port, CROWD)
     for session in crowd:
         session.hold()
-    await _wait_for_stable_memory(few)
-    await send(one.reader, one.writer, one.request(PATH, BODY))  # the server has accepted all polls when it answers
-    crowded = [await _session_rate(few, one) for _ in range(TURNS)]
-    ratios = [second / first for first, second in zip(alone, crowded, strict=True)]
-    row(f"{name}: ratio {CROWD:,} : 1 sessions", ratios)
-    for session in [one, other, *crowd]:
+    await _wait_for_stable_memory(crowded)
+    sessions = {server: (await open_sessions(server.port, 1))[0] for server in (few, many, crowded)}
+    # a server has accepted all polls when it answers
+    await send(sessions[crowded].reader, sessions[crowded].writer, sessions[crowded].request(PATH, BODY))
+    turns = [
+        {server: await _session_rate(server, session) for server, session in sessions.items()} for _ in range(TURNS + 1)
+    ][1:]  # the first turn only warms up
+    row(f"{name}: ratio 10,000 : 10 exchanges", [turn[many] / turn[few] for turn in turns])
+    row(f"{name}: ratio {CROWD:,} : 1 sessions", [turn[crowded] / turn[few] for turn in turns])
+    for session in [*sessions.values(), *crowd]:
         session.writer.close()
 
 

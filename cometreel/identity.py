@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Headers, Request
 
 __all__ = [
@@ -169,3 +170,6 @@ class TokenHash:
         """Return the hash of a value: 32 hexadecimal digits."""
         content = value.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(content, digest_size=16, key=self._key).hexdigest()
+
+
+copy_by_constructor(__name__)

@@ -14,6 +14,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal, TypeAlias
 
+from cometreel.value_copies import copy_by_constructor
+
 __all__ = [
     "Accept",
     "Begin",
@@ -236,3 +238,5 @@ class Log:
 
 
 Effect: TypeAlias = Reply | Begin | Chunk | End | Accept | Frame | Drop | Forward | Log
+
+copy_by_constructor(__name__)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from cometreel.bayeux.messages import Message
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = [
     "ClientEvent",
@@ -120,3 +121,5 @@ ClientEvent: TypeAlias = (
     | SessionUnknown
     | Closed
 )
+
+copy_by_constructor(__name__)

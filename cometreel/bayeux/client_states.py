@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from cometreel.bayeux.message_handlers import CONNECT, HANDSHAKE
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["NEXT_STEPS", "ClientSettings", "ClientState", "NextStep"]
 
@@ -76,3 +77,6 @@ class ClientSettings:
     """The time that the server is expected to hold a `/meta/connect`, until it sends advice."""
     jitter: Callable[[float], float] = field(default=lambda seconds: seconds)
     """Changes the wait after a failure, to spread many clients."""
+
+
+copy_by_constructor(__name__)

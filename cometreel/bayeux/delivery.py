@@ -185,8 +185,7 @@ class Delivery:
         """Record that a reply, or the oldest unconfirmed frame, was written."""
         reply_channel = self.reply_channels.get(request_id)
         if isinstance(reply_channel, WebSocketReplyChannel):
-            if reply_channel.sent:
-                reply_channel.sent.popleft()
+            reply_channel.confirm()
         elif reply_channel is not None and reply_channel.session is not None:
             self._reply_done(reply_channel, now)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cometreel.value_copies import copy_by_constructor
+
 __all__ = ["Dialect", "dialect"]
 
 
@@ -50,3 +52,6 @@ _DIALECTS = {
 def dialect(name: str) -> Dialect:
     """Return a dialect by its name in the settings, `3.x` or `4+`."""
     return _DIALECTS[name]
+
+
+copy_by_constructor(__name__)

@@ -85,10 +85,13 @@ def _message(element: JSON, number: int) -> Message:
 
 
 def _kind(value: JSON) -> str:
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, list | dict):
+        return "an array" if isinstance(value, list) else "an object"
     if value is None or isinstance(value, bool):
         return "null" if value is None else "a boolean"
-    names = {str: "a string", int: "a number", float: "a number", list: "an array", dict: "an object"}
-    return names[type(value)]
+    return "a number"
 
 
 def looks_like_bayeux(value: JSON) -> bool:

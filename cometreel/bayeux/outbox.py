@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from cometreel.value_copies import copy_by_constructor
+
 __all__ = ["AckedOutbox", "EncodedMessage", "Outbox"]
 
 
@@ -132,3 +134,6 @@ class AckedOutbox:
         unsent = tuple(message for batch, message in self._messages if batch == self._batch)
         self._messages.clear()
         return unsent
+
+
+copy_by_constructor(__name__)

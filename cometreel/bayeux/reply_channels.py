@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.outbox import EncodedMessage
@@ -72,6 +72,11 @@ class HttpReplyChannel:
         return [Reply(self.request_id, status, headers, body)]
 
 
+UnconfirmedFrame: TypeAlias = "tuple[BayeuxSession, EncodedMessage] | None"
+_NOTHING_SENT: Final[deque[UnconfirmedFrame]] = deque(maxlen=0)
+"""Shared by WebSockets without unconfirmed frames: there are thousands, and a deque takes 0.7 kB."""
+
+
 class WebSocketReplyChannel:
     """An open WebSocket.
 
@@ -87,7 +92,7 @@ class WebSocketReplyChannel:
         self.gone = False
         self.sessions: dict[str, BayeuxSession] = {}
         """The sessions whose messages are sent on this WebSocket."""
-        self.sent: deque[tuple[BayeuxSession, EncodedMessage] | None] = deque()
+        self.sent = _NOTHING_SENT
         """The message of each unconfirmed frame."""
 
     @property
@@ -99,16 +104,28 @@ class WebSocketReplyChannel:
         """Send messages, one frame each; `remember` those that are queued again if they aren't written."""
         if self.gone:
             return []
-        self.sent.extend((session, encoded) if remember else None for encoded in encoded)
+        self._unconfirmed().extend([(session, each) if remember else None for each in encoded])
         return [Frame(self.request_id, f"[{encoded.body.decode()}]") for encoded in encoded]
 
     def write(self, encoded: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
         """Send messages and replies in one frame, so that a client gets both the messages and their batch number."""
         if self.gone:
             return []
-        self.sent.append(None)
+        self._unconfirmed().append(None)
         body = b",".join([*(encoded.body for encoded in encoded), *map(encode, replies)])
         return [Frame(self.request_id, f"[{body.decode()}]")]
+
+    def _unconfirmed(self) -> deque[UnconfirmedFrame]:
+        if self.sent is _NOTHING_SENT:
+            self.sent = deque()
+        return self.sent
+
+    def confirm(self) -> None:
+        """Forget the oldest unconfirmed frame, which was written."""
+        if self.sent:
+            self.sent.popleft()
+            if not self.sent:
+                self.sent = _NOTHING_SENT
 
     def close(self, code: int) -> list[Effect]:
         """Close the WebSocket with a close code."""

@@ -12,6 +12,7 @@ from cometreel.bayeux.messages import Message
 from cometreel.bayeux.reply_channels import ReplyChannel
 from cometreel.bayeux.session import BayeuxSession
 from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Request
 
 __all__ = ["BayeuxRequest", "MessageContext", "MessageRefused", "add_policy_result", "as_object", "reply_to"]
@@ -103,3 +104,6 @@ def add_policy_result(reply: Message, policy: PolicyResult) -> None:
 def as_object(value: JSON) -> JSONObject:
     """Return a value if it is an object, else an empty object: a client can send anything."""
     return value if isinstance(value, dict) else {}
+
+
+copy_by_constructor(__name__)

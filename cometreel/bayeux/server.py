@@ -20,6 +20,7 @@ from cometreel.bayeux.session import BayeuxSession, SessionState
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
 from cometreel.bayeux.transport import is_endpoint, read_polling
 from cometreel.jsonvalue import encode
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Accept, Effect, Headers, Reply, Request
 
 __all__ = ["BayeuxServer", "BayeuxSessionInfo"]
@@ -274,3 +275,6 @@ class BayeuxServer:
         else:
             self._registry.end(session, "expired", now)
             self._delivery.flush(session, now)
+
+
+copy_by_constructor(__name__)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cometreel.jsonvalue import JSONObject
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["BayeuxSettings", "DialectName", "HandshakeMembers", "TransportName"]
 
@@ -66,3 +67,6 @@ class BayeuxSettings:
     """The name of the browser cookie."""
     cookie_attributes: str = "Path=/; HttpOnly"
     """The attributes of the browser cookie, as written after its value."""
+
+
+copy_by_constructor(__name__)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from cometreel.bayeux.dialects import dialect
 from cometreel.bayeux.messages import MalformedMessages, Message, NoMessages, NullMessage, parse_messages
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = ["Polling", "is_endpoint", "read_polling"]
@@ -110,3 +111,6 @@ def _unknown_transport(request: Request) -> Reply:
         ("Content-Type", "text/html;charset=iso-8859-1"),
     )
     return Reply(request.id, 400, Headers(fields), page.encode("iso-8859-1", "xmlcharrefreplace"))
+
+
+copy_by_constructor(__name__)

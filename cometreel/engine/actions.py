@@ -11,6 +11,7 @@ from typing import TypeAlias
 from cometreel.bayeux import EncodedMessage
 from cometreel.engine.sessions import Session
 from cometreel.jsonvalue import JSONObject
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Drop, Reply
 
 __all__ = ["Action", "AnswerRequest", "Cause", "EndClients", "Notify", "Origin", "ScheduledAction"]
@@ -133,3 +134,6 @@ class ScheduledAction:
         action: Action,
     ) -> None:
         self.after_seconds, self.action = after_seconds, action
+
+
+copy_by_constructor(__name__)

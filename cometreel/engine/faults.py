@@ -14,6 +14,7 @@ from cometreel.engine.sessions import Session
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import DropEvent, DuplicateEvent, EventOut, Fault, FaultAction
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["ActiveFault", "Faults", "delivery_count", "triggered"]
 
@@ -125,3 +126,6 @@ def delivery_count(actions: Iterable[FaultAction], place: int, event: EventOut) 
         if isinstance(action, (DropEvent, DuplicateEvent)) and action.which in targets:
             times = 0 if isinstance(action, DropEvent) else times * 2
     return times
+
+
+copy_by_constructor(__name__)

@@ -46,6 +46,7 @@ from cometreel.scenario import (
 )
 from cometreel.scenario.normalized_request import as_get, without_session
 from cometreel.scenario.templates import TemplateFailed
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Drop, Effect, Forward, Headers, Log, Reply, Request
 
 __all__ = ["HandlerResult", "PublishAnswer", "RequestHandler", "access_denied", "http_reply"]
@@ -546,3 +547,6 @@ def http_reply(request_id: int, reply: ReplyOut) -> Reply:
 def access_denied(request: Request) -> Reply:
     """Return the reply to a request that requires a login."""
     return error_reply(request.id, 403, 20, "Access denied")
+
+
+copy_by_constructor(__name__)

@@ -18,6 +18,7 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario import CompiledScenario, Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.normalized_request import RequestKey
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
 
@@ -217,3 +218,6 @@ class RoleAllocator:
         """Count one session less with this role."""
         if self._sessions.get(role, 0) > 0:
             self._sessions[role] -= 1
+
+
+copy_by_constructor(__name__)

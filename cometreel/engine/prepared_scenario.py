@@ -30,6 +30,7 @@ from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.normalized_request import NormalizedPath
 from cometreel.scenario.request_pattern import RequestPattern
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["PreparedScenario", "RecordedNumbers", "numbers_of"]
 
@@ -159,3 +160,6 @@ def _for_role(anchors: Anchors, anchor: Anchor, role: str | None) -> list[Timeli
     if role is not None:
         found += anchors.get((anchor, role), ())
     return found
+
+
+copy_by_constructor(__name__)

@@ -31,6 +31,7 @@ from cometreel.scenario import (
 )
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.json_pointer import replace as replace_at
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = [
     "LONGEST",
@@ -278,3 +279,6 @@ def _rebased_member(key: str, value: JSON, base: str) -> JSON:
 
 def _rebased_uri(uri: str, base: str) -> str:
     return _ABSOLUTE.sub(lambda _: base, uri, count=1) if _ABSOLUTE.match(uri) else uri
+
+
+copy_by_constructor(__name__)

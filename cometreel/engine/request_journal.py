@@ -22,6 +22,7 @@ from cometreel.scenario.matchers import MatchContext, Matcher, matcher
 from cometreel.scenario.normalized_request import normalize_path
 from cometreel.scenario.python_values import JSONPattern, json_of
 from cometreel.scenario.value_markers import marker_of
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["Call", "CallFilters", "CallListener", "CallValues", "Calls", "RequestJournal"]
 
@@ -317,3 +318,6 @@ class RequestJournal:
         self._failed.clear()
         self.given_up.clear()
         self.played.clear()
+
+
+copy_by_constructor(__name__)

@@ -29,6 +29,7 @@ from cometreel.scenario import (
 from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.normalized_request import normalize_path
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Templated, Value
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Headers
 
 __all__ = [
@@ -233,3 +234,6 @@ def _names(part: object) -> Iterator[frozenset[str]]:
     elif isinstance(part, (tuple, list)):
         for item in part:
             yield from _names(item)
+
+
+copy_by_constructor(__name__)

@@ -31,6 +31,7 @@ from cometreel.load.outcomes import (
     Wrong,
 )
 from cometreel.masking import masked_text
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["LOST_KEPT", "Ledger"]
 
@@ -272,3 +273,6 @@ def _reference(body: JSON) -> _Reference | None:
     if isinstance(reference, bool) or not isinstance(reference, int | str):
         return None
     return reference
+
+
+copy_by_constructor(__name__)

@@ -23,6 +23,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from cometreel.load.owner_kinds import Expectation
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = [
     "Abandoned",
@@ -71,8 +72,21 @@ class PendingRequest:
         """True if the exchange is not finished."""
         return self.settled_at is None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        start = (self.number, self.agent, self.planned, self.intended, self.sent)
+        return _restored, (start, (self.ack_at, self.reference, self.answered, self.settled_at))
+
     def __repr__(self) -> str:
         return f"PendingRequest({self.number}, {self.planned.entry!r}, reference={self.reference})"
+
+
+def _restored(
+    start: tuple[int, str, PlannedRequest, float, float],
+    progress: tuple[float | None, int | str | None, bool, float | None],
+) -> PendingRequest:
+    request = PendingRequest(*start)
+    request.ack_at, request.reference, request.answered, request.settled_at = progress
+    return request
 
 
 class Failure(Enum):
@@ -217,3 +231,5 @@ class SessionLost:
 RequestOutcome: TypeAlias = (
     Acknowledged | Refused | Answered | Wrong | Lost | Abandoned | LateAfterLost | Duplicate | Unexpected | SessionLost
 )
+
+copy_by_constructor(__name__)

@@ -28,6 +28,7 @@ from cometreel.load.outcomes import (
     Wrong,
 )
 from cometreel.load.time_series import TimeSeries, TimeSeriesState
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = [
     "BUSY_PERCENT",
@@ -589,3 +590,6 @@ class StepTallies:
             return self._only_whole
         place = bisect_right(self._starts, at) - 1
         return self._only_whole if place < 0 else (self.whole, self._steps[place][1])
+
+
+copy_by_constructor(__name__)

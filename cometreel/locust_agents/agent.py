@@ -47,6 +47,7 @@ from cometreel.locust_agents.request_queue import CallbackRequest, QueuedRequest
 from cometreel.locust_agents.request_queue import ReplyOrLoss as HttpOutcome
 from cometreel.locust_agents.scenario_script import STATE_CHANGES, AnyAnswer, ScenarioScript
 from cometreel.locust_agents.websocket_transport import WebSocketTransport
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["Agent", "AgentConfig", "AgentContext", "StatsSink", "Transport"]
 
@@ -396,3 +397,6 @@ class _SentPost(QueuedRequest):
 
     def on_done(self, outcome: HttpOutcome, now: float) -> None:
         self._agent.reply_received(self._exchange, outcome, now)
+
+
+copy_by_constructor(__name__)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from cometreel.jsonvalue import encode
 from cometreel.locust_agents.http_client import FORM_KIND, HttpReply, RequestHead
 from cometreel.locust_agents.login import LoginMode, LoginRequest
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["CookieJar", "Identity", "UserCredentials"]
 
@@ -113,3 +114,6 @@ def _deletes(attribute: str) -> bool:
     if key == "max-age":
         return value.startswith("-") or value.strip() == "0"
     return key == "expires" and _EPOCH in value
+
+
+copy_by_constructor(__name__)

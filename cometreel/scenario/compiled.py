@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.normalized_request import RequestOrPublish
 from cometreel.scenario.runtime_expressions import RuntimeExpression
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Headers
 
 __all__ = [
@@ -320,3 +321,6 @@ class Fault:
     every: int | None = None
     rate: float | None = None
     position: Position = Position("", 0, 0)
+
+
+copy_by_constructor(__name__)

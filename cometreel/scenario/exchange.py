@@ -32,6 +32,7 @@ from cometreel.scenario.request_pattern import (
     Trigger,
     match,
 )
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Request
 
 from .compiled import Anchor, BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
@@ -392,3 +393,6 @@ def _member(value: JSON, keys: Sequence[str]) -> Hashable:
             return _ABSENT
         value = value[key]
     return hashable(value)
+
+
+copy_by_constructor(__name__)

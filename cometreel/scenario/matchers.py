@@ -17,6 +17,7 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.regular_expression import RegularExpression, TextTooLong, regular_expression
 from cometreel.scenario.yaml_writer import inline
 from cometreel.secret_names import member_name
+from cometreel.value_copies import copy_by_constructor
 
 from .value_markers import is_plain, marker_of, unescaped
 
@@ -387,3 +388,6 @@ def _marked(key: str, argument: JSON) -> Matcher:
     if key == "$capture":
         return Capture(text.removeprefix("session."), text.startswith("session."))
     return Id(text) if key == "$id" else AnyOfType(text)
+
+
+copy_by_constructor(__name__)

@@ -18,6 +18,7 @@ from cometreel.bounded_cache import BoundedCache
 from cometreel.http_fields import CACHED_LENGTH, headers_size
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_pointer import remove
+from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Headers, Request
 
 __all__ = [
@@ -273,3 +274,6 @@ def query_of(text: str, charset: str = "utf-8") -> JSONObject:
     for name, value in parse_qsl(text, keep_blank_values=True, encoding=charset, errors="backslashreplace"):
         found.setdefault(name, []).append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+copy_by_constructor(__name__)

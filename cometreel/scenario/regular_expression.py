@@ -118,6 +118,9 @@ class RegularExpression:
         self._tree = tree
         self._program: list[_Instruction] | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return RegularExpression, (self.pattern,)
+
     def search(self, text: str) -> dict[str, str | None] | None:
         """Return the named groups of the first match; None if there is none.
 

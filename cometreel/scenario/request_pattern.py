@@ -26,6 +26,7 @@ from cometreel.scenario.normalized_request import (
     RequestOrPublish,
 )
 from cometreel.scenario.yaml_writer import inline
+from cometreel.value_copies import copy_by_constructor
 
 __all__ = ["Match", "MediaType", "Mismatch", "PublishPattern", "RequestPattern", "Trigger"]
 
@@ -335,3 +336,6 @@ def match(trigger: Trigger, request: RequestOrPublish, ids: Mapping[str, JSON]) 
     if context.differences:
         return Mismatch(tuple(context.agreed), tuple(context.differences))
     return Match(context.captures, context.session_captures, context.ids)
+
+
+copy_by_constructor(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject, as_text
+from cometreel.value_copies import copy_by_constructor
 
 from .checks import FieldCheck, channel, count, duration, flag, header_line, status
 from .compiled import EventOut, EventPlan, Position, PublishReplyOut, RenderContext, ReplyOut
@@ -168,3 +169,6 @@ class EventSpec:
         """Return the name of the batch; false or null from a template means none."""
         batch = None if self.batch is None else self.batch.render(scope)
         return None if batch is None or batch is False else as_text(batch)
+
+
+copy_by_constructor(__name__)

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, RequestOrPublish
+from cometreel.value_copies import copy_by_constructor
 
 from .compiled import Position, RenderContext
 from .templates import SeededRandom, Template, TemplateFailed, template
@@ -109,6 +110,9 @@ class Fixed:
             value: JSON = marshal.loads(self._value)  # noqa: S302  # written by this process, above
             return value
         return self._value
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Fixed, (self.value,)
 
     def __repr__(self) -> str:
         return f"Fixed({self.value!r})"
@@ -227,3 +231,6 @@ def _entry(pair: JSON, locate: Locate, path: ValuePath) -> tuple[Value, Value]:
     assert isinstance(pair, list)
     key, member = pair
     return value_of(key, locate, (*path, 0)), value_of(member, locate, (*path, 1))
+
+
+copy_by_constructor(__name__)

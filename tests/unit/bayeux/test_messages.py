@@ -21,6 +21,7 @@ def test_an_array_and_a_single_object_are_the_same(body: bytes | str) -> None:
         (b'"x"', "found a string; expected a Bayeux message or an array of them"),
         (b"true", "found a boolean; expected a Bayeux message or an array of them"),
         (b"[{},[]]", "element 1 is an array; expected a Bayeux message"),
+        (b"1.50", "found a number; expected a Bayeux message or an array of them"),
         (b"[1.5]", "element 0 is a number; expected a Bayeux message"),
         (b"[null]", "element 0 is null; expected a Bayeux message"),
     ],

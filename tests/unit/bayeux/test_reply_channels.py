@@ -44,5 +44,8 @@ def test_a_websocket_sends_each_message_in_a_frame_and_keeps_unconfirmed_ones() 
     assert socket.push(session, [ENCODED, ENCODED], remember=True) == [Frame(7, '[{"channel":"/a"}]')] * 2
     assert socket.write([ENCODED], [{"channel": "/b"}]) == [Frame(7, '[{"channel":"/a"},{"channel":"/b"}]')]
     assert list(socket.sent) == [(session, ENCODED), (session, ENCODED), None]
+    for _ in range(4):  # one more than there are frames
+        socket.confirm()
+    assert not socket.sent
     assert (socket.close(1001), socket.close(1001)) == ([Drop(7, 1001)], [])
     assert socket.push(session, [ENCODED], remember=True) == socket.write([ENCODED], []) == []
