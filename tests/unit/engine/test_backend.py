@@ -178,6 +178,111 @@ def test_events_are_delivered_one_by_one_unless_they_share_a_batch(conversation:
     a.receives((2.0, "/c", "late"), (3.0, "/c", 0), (3.5, "/c", 1), (4.0, "/c", 2))
 
 
+SAME_TIME = """
+exchanges:
+  - name: one
+    request: {method: POST, path: /one}
+    reply: {after: REPLY, body: {referenceId: 1}}
+    events:
+      - {after: 1s, channel: /c, data: {n: TEXT, referenceId: 1}}
+      - {after: 1s, channel: /c, data: {n: b, referenceId: 1}}
+  - name: two
+    request: {method: POST, path: /two}
+    reply: {after: REPLY, body: {referenceId: 11}}
+    events:
+      - {after: 1s, channel: /c, data: {n: TEXT, referenceId: 11}}
+      - {after: 1s, channel: /c, data: {n: b, referenceId: 11}}
+timeline:
+  - {since: one, after: 1s, channel: /c, data: news}
+"""
+
+
+@pytest.mark.parametrize(("reply", "at", "numbers"), [("0s", 0.0, (11, 1, 12)), ("10ms", 0.01, (1, 11, 12))])
+@pytest.mark.parametrize("text", ["a", "{$t: a}"], ids=["static", "template"])
+def test_what_is_due_at_the_same_time_is_in_the_order_of_the_scenario_then_of_its_causes(
+    conversation: Talk, reply: str, at: float, numbers: tuple[int, ...], text: str
+) -> None:
+    talk = conversation(SAME_TIME.replace("REPLY", reply).replace("TEXT", text))
+    a = talk.client().connects()
+    for path in ("/two", "/one", "/two"):
+        a.sends("POST", path)
+    talk.at(0.5)
+    a.receives(*((at, 200, {"referenceId": number}) for number in numbers))
+    talk.at(2.0)
+    events = [{"n": n, "referenceId": number} for number in (1, 11, 12) for n in "ab"]
+    a.receives(*((1.0, "/c", event) for event in events), (1.0, "/c", "news"))
+
+
+BATCHES = """
+exchanges:
+  - name: batches
+    request: {method: POST, path: /x}
+    reply: {text: TEXT}
+    events:
+      - {after: 1s, channel: /c, data: 1, batch: b}
+      - {after: 2s, channel: /c, data: 3, batch: b}
+      - {after: 1s, channel: /c, data: 2, batch: b}
+"""
+
+
+@pytest.mark.parametrize("text", ["ok", "{$t: ok}"], ids=["static", "template"])
+def test_events_of_one_batch_due_at_two_times_are_two_batches(conversation: Talk, text: str) -> None:
+    talk = conversation(BATCHES.replace("TEXT", text))
+    a = talk.client().connects()
+    a.sends("POST", "/x")
+    polls = len(a.meta)
+    talk.at(1.5)
+    a.receives((0.0, 200, "ok"), (1.0, "/c", 1), (1.0, "/c", 2))
+    assert len(a.meta) - polls == 1, "one reply to a poll has both"
+    talk.at(3.0)
+    a.receives((2.0, "/c", 3))
+
+
+CLOCK = """
+source: {recorded: 2026-11-23T10:00:00Z}
+exchanges:
+  - {name: work, request: {method: POST, path: /work}, reply: {after: 10s, text: done}}
+  - name: time
+    request: {method: GET, path: /time}
+    reply: {after: 5s, text: {$t: "{{ now }}"}}
+    events: [{after: 1m, channel: /time, data: {$t: "{{ now }}"}}]
+"""
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0])
+def test_the_clock_of_the_scenario_moves_by_the_delays_of_the_replies(conversation: Talk, speed: float) -> None:
+    """Templates see the time that the recording would have, whatever the speed and the real time are."""
+    talk = conversation(CLOCK, speed=speed)
+    a, b = talk.client("a").connects(), talk.client("b")
+    for number, (method, path) in enumerate([("GET", "/time"), ("POST", "/work"), ("GET", "/time"), ("GET", "/time")]):
+        talk.at(number * 20.0)
+        a.sends(method, path)
+    talk.at(200.0)
+    replies = [body for _, what, body in a.received if what == 200]
+    events = [data for _, what, data in a.received if what == "/time"]
+    a.received.clear()
+    assert replies == ["2026-11-23T10:00:00Z", "done", "2026-11-23T10:00:15Z", "2026-11-23T10:00:20Z"]
+    assert events == ["2026-11-23T10:01:00Z", "2026-11-23T10:01:15Z", "2026-11-23T10:01:20Z"]
+    b.sends("GET", "/time")
+    talk.at(300.0)
+    assert b.received.pop()[2] == "2026-11-23T10:00:00Z", "each session has its own clock"
+
+
+def test_generated_values_differ_between_users_and_between_plays(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n  - {name: id, request: {method: GET, path: /id}, reply: {text: {$t: '{{ uuid() }}'}}}\n"
+    )
+    received = []
+    for name in ("ann", "ben", "ann"):
+        client = talk.client(name, user=name)
+        for _ in range(2):
+            client.sends("GET", "/id")
+            received.append(client.received.pop()[2])
+    ann, ben, again = received[:2], received[2:4], received[4:]
+    assert len({*ann, *ben}) == 4
+    assert again != ann, "the third client of the same user continues its session"
+
+
 def test_a_disconnect_event_ends_the_clients_of_the_session(conversation: Talk) -> None:
     talk = conversation(
         "exchanges:\n  - {name: end, request: {method: POST, path: /x}, events: [{after: 1s, disconnect: true}]}\n"
