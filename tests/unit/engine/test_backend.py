@@ -8,7 +8,7 @@ import pytest
 
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import loads
-from cometreel.wire import Request
+from cometreel.wire import Effect, Log, Reply, Request
 from tests.unit.engine.conftest import Talk
 from tests.unit.engine.conversation import ENDPOINT, whole
 
@@ -463,3 +463,160 @@ def test_only_unmatched_get_requests_are_forwarded(conversation: Talk) -> None:
     a.sends("POST", "/api/v2/services", {"a": 1})
     talk.logged("warning: no exchange answers POST /api/v2/services")
     assert a.received.pop()[1] == 404
+
+
+# ---------------------------------------------------------------------- a late call
+LATE = """
+bayeux: {endpoint: /api/v2/notifications, max_interval: 10s}
+exchanges:
+  - name: ask
+    request: {method: POST, path: /ask}
+    reply: {after: 2s, text: ok}
+    events:
+      - {after: 5s, channel: /c, data: AFTER_5}
+      - {after: AFTER, channel: /c, data: 2}
+      - {after: 60s, channel: /c, data: 3}
+"""
+
+
+def as_seen(effects: list[Effect]) -> list[object]:
+    """Return replies and log lines, without ids."""
+    seen: list[object] = []
+    for effect in effects:
+        if isinstance(effect, Log):
+            seen.append(effect.text)
+        elif isinstance(effect, Reply):
+            seen.append(effect.body)
+    return seen
+
+
+@pytest.mark.parametrize("after", ["12s", "14.9s", "20s", "29s", "31s", "45s"])
+@pytest.mark.parametrize("first", [True, False], ids=["an event answers the poll", "the poll times out"])
+def test_a_late_advance_does_the_same_as_one_at_each_deadline(conversation: Talk, after: str, first: bool) -> None:
+    """Its client has hung up meanwhile, or neither polls nor confirms."""
+    seen = []
+    for late in (True, False):
+        text = LATE.replace("AFTER_5", "1").replace("AFTER", after)
+        talk = conversation(text if first else text.replace("{after: 5s,", "{after: 50s,"), seed="s")
+        a = talk.client().handshakes()
+        a.poll()
+        a.poll()
+        a.sends("POST", "/ask")
+        effects: list[Effect] = []
+        while not late and (deadline := talk.backend.deadline()) is not None and deadline <= talk.start + 90.0:
+            effects += talk.backend.advance(deadline)
+        effects += talk.backend.advance(talk.start + 90.0)
+        seen.append((as_seen(effects), talk.backend.deadline(), len(talk.backend.journal.given_up.latest)))
+        a.received.clear()
+    assert seen[0] == seen[1]
+    assert seen[0][0], "something is due"
+
+
+@pytest.mark.parametrize("start", [1000.0, 1000.0000004, 1000.0000006, 0.1])
+def test_an_action_is_performed_at_its_deadline_and_not_before(conversation: Talk, start: float) -> None:
+    """Times in seconds are rounded to microseconds, those of a session from its first request."""
+    talk = conversation(STATS, start=start)
+    a = talk.client()
+    a.sends("POST", STATS_PATH, ASK)
+    deadline = talk.backend.deadline()
+    assert deadline is not None
+    assert round(deadline - start, 9) == 0.034
+    assert talk.backend.advance(deadline - 0.0000008) == []
+    assert len(talk.backend.advance(deadline)) == 1
+
+
+def test_a_reply_is_sent_once_by_a_graceful_stop(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client()
+    a.sends("POST", STATS_PATH, ASK)
+    talk.do(talk.backend.release_all(talk.now))
+    talk.at(1.0)
+    a.receives((0.0, 200, done(67)))
+    talk.do(talk.backend.release_all(talk.now))
+    a.receives()
+    talk.logged("warning: test.yaml:7:5: event 1 of 'stats' on /v2/me/workbins for session 1 is given up: no conn")
+
+
+def test_a_static_reply_with_a_number_may_have_a_percent_sign(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n  - name: x\n    request: {method: GET, path: /x}\n"
+        "    reply: {body: {referenceId: 1, text: '100 % %d', done: true}}\n"
+        "    events: [{channel: /c, data: {referenceId: 1, text: '%s'}}]\n"
+    )
+    a = talk.client().connects()
+    for number in (1, 2):
+        a.sends("GET", "/x")
+        event = (0.0, "/c", {"referenceId": number, "text": "%s"})
+        a.receives((0.0, 200, {"referenceId": number, "text": "100 % %d", "done": True}), event)
+
+
+def test_true_is_no_reference_number(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n"
+        "  - {name: a, request: {method: GET, path: /a}, reply: {body: {referenceId: true}}}\n"
+        "  - {name: b, request: {method: GET, path: /b}, reply: {body: {referenceId: 1}}}\n"
+    )
+    a = talk.client()
+    a.sends("GET", "/a")
+    a.sends("GET", "/b")
+    a.receives((0.0, 200, {"referenceId": True}), (0.0, 200, {"referenceId": 1}))
+
+
+def test_the_numbers_in_a_map_and_the_uris_in_events_are_live_with_templates_too(conversation: Talk) -> None:
+    talk = conversation("""
+exchanges:
+  - name: x
+    request: {method: GET, path: /x}
+    reply: {body: {referenceId: 5, referenceIds: {a: 5, b: 6}, text: {$t: hi}}}
+    events: [{channel: /c, data: {referenceId: 6, text: {$t: hi}, uri: "http://gws.old/x"}}]
+""")
+    a = talk.client().connects()
+    for one, two in ((5, 6), (7, 8)):
+        a.sends("GET", "/x")
+        a.receives(
+            (0.0, 200, {"referenceId": one, "referenceIds": {"a": one, "b": two}, "text": "hi"}),
+            (0.0, "/c", {"referenceId": two, "text": "hi", "uri": "http://replay:1/x"}),
+        )
+
+
+MANY = """
+source: {recorded: 9999-12-31T23:00:00Z}
+exchanges:
+  - name: many
+    request: {method: POST, path: /x, body: {count: {$capture: number}, gap: {$capture: pause}}}
+    events:
+      - {channel: /c, data: {$t: "{{ seq }} {{ now }}"}, count: {$t: "{{ number }}"}, gap: {$t: "{{ pause }}"}}
+"""
+
+
+def test_the_number_and_the_time_of_events_from_a_request_are_limited(conversation: Talk) -> None:
+    talk = conversation(MANY + "bayeux: {endpoint: /api/v2/notifications, max_queue: 20000}\n")
+    a = talk.client().connects()
+    a.sends("POST", "/x", {"count": 30_000, "gap": "0s"})
+    assert len(a.received) == 1 + 10_000
+    a.received.clear()
+    a.sends("POST", "/x", {"count": 3, "gap": "8760h"})
+    a.sends("POST", "/x", {"count": 10_000, "gap": "8760h"})
+    assert [data for _, what, data in a.received if what == "/c"] == ["0 9999-12-31T23:00:00Z"] * 2
+    a.received.clear()
+    a.polls = False
+    talk.do(talk.backend.advance(talk.start + 1e9))
+    assert talk.backend.deadline() is None, "nothing is due after the longest delay"
+    a.received.clear()
+    talk.logs.clear()
+
+
+def test_an_exchange_keeps_the_ids_that_other_exchanges_have_bound(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n"
+        "  - {name: a, request: {method: GET, path: [a, {$id: one}]}, reply: {body: {$id: one}}}\n"
+        "  - {name: b, request: {method: GET, path: [b, {$id: two}]}, reply: {body: [{$id: one}, {$id: two}]}}\n"
+    )
+    a = talk.client()
+    a.sends("GET", "/a/x")
+    a.sends("GET", "/b/y")
+    a.sends("GET", "/a/z")
+    assert [(what, body) for _, what, body in a.received[:2]] == [(200, '"x"'), (200, ["x", "y"])]
+    assert a.received[2][1] == 404
+    a.received.clear()
+    talk.logs.clear()
