@@ -528,11 +528,11 @@ def test_a_form_without_a_message_gets_400(conversation: Talk) -> None:
 @pytest.mark.parametrize("text", ["1", "{$t: '1'}"], ids=["static", "template"])
 def test_an_event_and_a_disconnect_for_a_role_go_to_its_sessions_only(conversation: Talk, text: str) -> None:
     events = [f"{{channel: /c, data: {text}, deliver: agent-2}}", "{after: 1s, disconnect: true, deliver: agent-2}"]
-    talk = conversation(TWO_ROLES + note(*events))
+    talk = conversation(TWO_ROLES + note(*events).replace("events:", "reply: {text: ok}, events:"))
     ann, ben = talk.client("ann", "ann").connects(), talk.client("ben", "ben").connects()
     ann.sends("POST", "/x")
     talk.at(2.0)
-    ann.receives((0.0, 200, ""))
+    ann.receives((0.0, 200, "ok"))
     ben.receives((0.0, "/c", 1 if text == "1" else "1"))
     assert ann.meta[-1]["channel"] != "/meta/disconnect"
     assert [message["channel"] for message in ben.meta[-2:]] == ["/meta/disconnect", "/meta/connect"]

@@ -748,6 +748,7 @@ def test_a_client_takes_its_timeline_and_its_notifications_to_the_session_of_its
         "{since: handshake, after: 1s, channel: /t, data: hello}",
         "{since: handshake, until: order, after: 3s, channel: /t, data: ended}",
         "{as: one, since: handshake, after: 500ms, channel: /t, data: for one}",
+        "{since: handshake, after: 4s, channel: /t, data: later}",
     ]
     roles = "roles: {one: {}, two: {}}\n"
     chosen = "  - {name: who, as: one, request: {method: GET, path: /who}, reply: {text: one}}\n"
@@ -763,8 +764,14 @@ def test_a_client_takes_its_timeline_and_its_notifications_to_the_session_of_its
     a.sends("POST", "/order")
     a.sends("GET", "/who")
     talk.at(5.0)
-    other.receives((1.0, "/t", "hello"), (3.0, "/t", "ended"))
-    a.receives((2.0, 200, {"statusCode": 0}), (2.0, "/t", "for one"), (2.0, 200, "one"), (3.0, CHANNEL, {"ready": True}))
+    other.receives((1.0, "/t", "hello"), (3.0, "/t", "ended"), (4.0, "/t", "later"))
+    a.receives(
+        (2.0, 200, {"statusCode": 0}),
+        (2.0, "/t", "for one"),
+        (2.0, 200, "one"),
+        (3.0, CHANNEL, {"ready": True}),
+        (4.0, "/t", "later"),
+    )
 
 
 def test_a_listener_that_sent_requests_before_its_handshake_gets_no_push_of_others(conversation: Talk) -> None:
@@ -882,14 +889,13 @@ def test_a_session_that_a_websocket_has_joined_is_no_provisional_one(conversatio
     a = talk.client("a")
     value, socket = starts(a), a.opens_socket()
     a.handshakes(websocket=socket, ext={"sid": value})
-    a.sends("POST", f"/sessions/{value}/calls")
     talk.do(talk.backend.gone(socket, talk.now))
     talk.at(60.0)
     for _ in range(5):
         talk.client("other").handshakes()
         talk.at(talk.now - talk.start + 60.0)
-    a.sends("POST", f"/sessions/{value}/calls")
-    assert [body for _, what, body in a.received if what == 200] == ["first", "second"]
+    a.sends("GET", "/q", query=f"s={value}")
+    assert a.received.pop()[1:] == (200, value)
     a.received.clear()
     talk.logs.clear()
 
