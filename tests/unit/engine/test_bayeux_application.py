@@ -228,6 +228,12 @@ def test_a_delay_fault_holds_a_poll_which_a_notification_answers(conversation: T
     a.sends_messages(SAY)
     talk.at(2.0)
     a.receives((0.05, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
+    b = talk.client("b").connects()
+    held = b.held
+    talk.at(10.9)
+    assert b.held == held
+    talk.at(11.0)
+    assert b.held != held, "without a notification the poll times out after the delay"
 
 
 def test_a_disconnect_fault_on_a_publish_ends_its_client_only(conversation: Talk) -> None:

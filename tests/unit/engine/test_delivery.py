@@ -562,7 +562,9 @@ def test_a_session_of_the_role_without_a_client_gets_the_notification_later(conv
 
 
 def test_a_role_that_only_deliver_names_is_not_given_to_a_session_with_a_role(conversation: Talk) -> None:
-    talk = conversation("roles: {agent-1: {user: kim}, agent-2: {}}\n" + note("{channel: /c, data: 1, deliver: agent-2}"))
+    talk = conversation(
+        "roles: {agent-1: {user: kim}, agent-2: {}}\n" + note("{channel: /c, data: 1, deliver: agent-2}")
+    )
     a, b, kim = talk.client("a").connects(), talk.client("b").connects(), talk.client("kim", "kim").connects()
     a.sends("POST", "/x")
     a.receives((0.0, 200, ""))
@@ -623,9 +625,7 @@ def test_the_report_names_the_event_of_a_responder(conversation: Talk) -> None:
 
 
 @pytest.mark.parametrize(("status", "successful"), [(399, True), (400, False)])
-def test_a_responder_refuses_a_publish_with_an_error_status(
-    conversation: Talk, status: int, successful: bool
-) -> None:
+def test_a_responder_refuses_a_publish_with_an_error_status(conversation: Talk, status: int, successful: bool) -> None:
     talk = conversation(note())
     talk.backend.register(lambda _: Response({}, status=status))
     a = talk.client().handshakes()
@@ -634,9 +634,11 @@ def test_a_responder_refuses_a_publish_with_an_error_status(
 
 
 # ---------------------------------------------------------------------- more of the timeline
-LATER = "exchanges:\n" + "".join(
-    f"  - {{name: {name}, request: {{method: POST, path: /{name}}}}}\n" for name in ("come", "go")
-) + "  - {name: one, as: one, request: {method: POST, path: /who}, reply: {text: one}}\nroles: {one: {}, two: {}}\n"
+LATER = (
+    "exchanges:\n"
+    + "".join(f"  - {{name: {name}, request: {{method: POST, path: /{name}}}}}\n" for name in ("come", "go"))
+    + "  - {name: one, as: one, request: {method: POST, path: /who}, reply: {text: one}}\nroles: {one: {}, two: {}}\n"
+)
 
 
 def posts(client: Client, *paths: str) -> None:
@@ -686,8 +688,12 @@ def test_an_entry_of_a_role_starts_when_it_is_assigned_unless_the_entry_is_over(
 
 
 def test_a_publish_starts_and_ends_timeline_entries(conversation: Talk) -> None:
-    exchanges = "exchanges: [{name: say, request: {publish: /s, data: 1}}, {name: stop, request: {publish: /s, data: 2}}]\n"
-    talk = conversation(timeline("since: say, until: stop, after: 1s, count: 9, gap: 1s, channel: /c, data: 1", head=exchanges))
+    exchanges = (
+        "exchanges: [{name: say, request: {publish: /s, data: 1}}, {name: stop, request: {publish: /s, data: 2}}]\n"
+    )
+    talk = conversation(
+        timeline("since: say, until: stop, after: 1s, count: 9, gap: 1s, channel: /c, data: 1", head=exchanges)
+    )
     a = talk.client().connects()
     a.sends_messages({"channel": "/s", "data": 1})
     talk.at(2.5)

@@ -526,9 +526,8 @@ def test_repetitions_are_logged_after_a_second_also_before_the_next_deadline(cap
     async def run() -> None:
         engine = ScriptedEngine()
         driver = Driver(engine)
-        driver.apply(lambda _: [Log("warning", "again")] * 3)
         engine.due = [(1030.0, Reply(1, 200))]
-        driver.apply(lambda _: [])
+        driver.apply(lambda _: [Log("warning", "again")] * 3)
         await asyncio.sleep(1.5)
         assert [record.message for record in caplog.records] == ["again", "2 times more: again"]
 

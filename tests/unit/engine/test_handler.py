@@ -579,7 +579,9 @@ def test_a_role_that_a_login_replaces_is_free_again(conversation: Talk) -> None:
 
 
 def test_the_round_of_one_group_does_not_start_another_one_again(conversation: Talk) -> None:
-    scenario = numbered("cycle") + numbered().partition("exchanges:\n")[2].replace("/n", "/m").replace("name: ", "name: m")
+    scenario = numbered("cycle") + numbered().partition("exchanges:\n")[2].replace("/n", "/m").replace(
+        "name: ", "name: m"
+    )
     a = conversation(scenario).client()
     assert replies_to(a, "GET", "/m", 1) == ["1"]
     assert replies_to(a, "GET", "/n", 3) == ["1", "2", "1"]

@@ -146,3 +146,23 @@ def test_values_of_data_files_are_written_to_new_data_files(start_run: StartRun,
     assert "data: {$file: second.json}" in text
     assert decode((tmp_path / "s/first-1.json").read_bytes()) == {"referenceId": 1, "kind": "first", "a": 5, "b": 2}
     assert '"a": 1' in (tmp_path / "first.json").read_text()
+
+
+def test_several_missing_notifications_are_removed(start_run: StartRun) -> None:
+    third: dict[str, JSON] = {"referenceId": 9, "kind": "third", "e": 5}
+    text = TEXT + "      - {after: 90ms, channel: /v2/me/workbins, data: {referenceId: 1, kind: third, e: 5}}\n"
+    run = play(start_run(text), BODY, [(TOPIC, third)])
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
+    new = dump(file).partition("cometreel: 1\n")[2]
+    assert [kind for kind in ("first", "second", "third") if f"kind: {kind}" in new] == ["third"]
+    assert play(start_run(new), BODY, [(TOPIC, third)]).lines() == []
+
+
+def test_the_values_of_the_first_session_are_accepted(start_run: StartRun) -> None:
+    text = (
+        "roles: {a: {}, b: {}}\nexchanges:\n"
+        "  - {name: me, as: [a, b], request: {method: GET, path: /me}, reply: {body: {n: 1}}}\n"
+    )
+    run = start_run(text).replies(0, {"n": 2}).replies(1, {"n": 3})
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
+    assert "n: 2" in dump(file)

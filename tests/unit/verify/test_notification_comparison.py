@@ -356,7 +356,9 @@ def test_a_close_notification_is_the_most_alike_one(start_run: StartRun) -> None
     assert pair("aaaa", "aaaB") == Pairs({0: 0})
 
 
-TWO_ENTRIES = TIMELINE.replace("n: 1}}", "n: 1}}\n  - {since: ask, channel: /v2/me/workbins, data: {action: ItemAdded, id: w, n: 2}}")
+TWO_ENTRIES = TIMELINE.replace(
+    "n: 1}}", "n: 1}}\n  - {since: ask, channel: /v2/me/workbins, data: {action: ItemAdded, id: w, n: 2}}"
+)
 
 
 def test_each_timeline_entry_takes_the_notification_that_equals_it(start_run: StartRun) -> None:
@@ -377,3 +379,20 @@ def test_a_timeline_entry_is_received_in_its_own_session(start_run: StartRun) ->
     assert run.notes()[0] == "s.yaml:7: timeline: not received during the run"
     again = start_run(text).connects("b").replies(0).notifies(data, TOPIC, "b")
     assert again.notes() == ["s.yaml:7: timeline: received"]
+
+
+def test_a_notification_on_its_own_channel_is_preferred_to_an_equal_one_on_another(start_run: StartRun) -> None:
+    run = start_run(TEXT).connects().replies(0, DONE)
+    run.notifies(FIRST, "/v2/me/other").notifies(FIRST).notifies(SECOND)
+    assert [line.partition(" at ")[0] for line in run.lines()] == ["s.yaml:8: pull: notification extra"]
+
+
+@pytest.mark.parametrize(("earlier", "doubled"), [(True, False), (False, True)])
+def test_an_equal_notification_with_another_reference_is_a_duplicate_only_if_it_came_later(
+    start_run: StartRun, earlier: bool, doubled: bool
+) -> None:
+    run = start_run(ASK).replies(0).connects().replies(1, {"referenceId": 9}).at(0.1)
+    for reference in (8, 9) if earlier else (9, 8):
+        run.at(run.now - 100 + 0.1).notifies({**ASKED, "referenceId": reference})
+    assert any("doubled" in line for line in run.lines()) is doubled
+    assert len(run.notes()) == (0 if doubled else 1)

@@ -294,7 +294,9 @@ def test_the_wait_includes_all_repetitions_of_an_event_and_the_delay_of_the_repl
     run.actions()
     assert run.at(4.09).actions() == []
     assert run.at(4.1).actions() == ["1 GET /api/v2/me"]
-    slow = start_run("exchanges:\n  - {name: a, request: {method: GET, path: /a}, reply: {after: 7s}}\n" + ME[1:], pace="recorded")
+    slow = start_run(
+        "exchanges:\n  - {name: a, request: {method: GET, path: /a}, reply: {after: 7s}}\n" + ME[1:], pace="recorded"
+    )
     slow.replies(0)
     assert slow.at(6.9).actions() == ["0 GET /a"]
     assert slow.at(7.0).actions() == ["1 GET /api/v2/me"]
@@ -368,3 +370,34 @@ def test_an_exchange_that_waited_for_a_guard_keeps_its_place_in_the_file(start_r
         f"  - {{name: {name}, when: {guards[name]}, request: {{method: GET, path: /{name}}}}}\n" for name in names
     )
     assert [step.exchange.name for step in start_run(text).script.steps] == ["early", "second", "third", "late"]
+
+
+def test_a_notification_of_another_exchange_does_not_complete_one_with_two(start_run: StartRun) -> None:
+    two = STATS + "      - {after: 100ms, channel: /v2/me/workbins, data: {referenceId: 1, n: 2}}\n"
+    run = start_run(f"correlation: gws-v2\nexchanges:{two}{ME}", patience_seconds=2).connects()
+    run.replies(0, {"statusCode": 0, "referenceId": 9})
+    run.actions()
+    assert run.notifies({"referenceId": 8, "n": 1}).notifies({"referenceId": 9, "n": 1}).actions() == []
+    assert run.notifies({"referenceId": 9, "n": 2}).actions() == ["1 GET /api/v2/me"]
+    run.replies(1)
+
+
+def test_exchanges_whose_guards_are_met_are_sent_in_file_order(start_run: StartRun) -> None:
+    guards = {"first": "{before: last}", "second": "{}", "third": "{after: first}", "last": "{after: [first, third]}"}
+    run = start_run(
+        "exchanges:\n"
+        + "".join(
+            f"  - {{name: {name}, when: {when}, request: {{method: GET, path: /{name}}}}}\n"
+            for name, when in guards.items()
+        )
+    )
+    for number in range(4):
+        run.replies(number)
+    assert run.actions() == ["0 GET /first", "1 GET /second", "2 GET /third", "3 GET /last"]
+    verdict = run.verdict()
+    assert (verdict.any_played, verdict.same) == (True, True)
+
+
+def test_a_run_that_can_send_no_exchange_has_played_nothing(start_run: StartRun) -> None:
+    run = start_run("exchanges:\n  - {name: a, request: {method: POST, path: [{$any: string}]}}\n")
+    assert run.verdict().any_played is False
