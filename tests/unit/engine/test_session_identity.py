@@ -741,7 +741,7 @@ def test_sessions_are_listed_in_pages(conversation: Talk) -> None:
     assert [one.number for one in control.sessions_after(4, 2)] == [5]
 
 
-# ------------------------------------------------------------------------------------------------ sessions that move or end
+# ---------------------------------------------------------------------- sessions that move or end
 def test_a_client_takes_its_timeline_and_its_notifications_to_the_session_of_its_cookie(conversation: Talk) -> None:
     """Its handshake and a request were sent at the same time, and the cookie of the request is the one that stays."""
     entries = [
@@ -926,7 +926,7 @@ def test_of_too_many_addresses_the_one_that_is_idle_longest_is_forgotten(convers
     assert heard == ["running", "running", "done", "running", "done", "running"]
 
 
-# ------------------------------------------------------------------------------------------------ leaving the anonymous session
+# ---------------------------------------------------------------------- leaving the anonymous session
 def test_a_client_that_leaves_the_anonymous_session_continues_it(conversation: Talk) -> None:
     """Its plays and its counts of faults continue; what it does from then on has no effect on the others."""
     talk = conversation("""
@@ -995,7 +995,7 @@ def test_the_role_of_a_session_that_ended_is_assigned_again(conversation: Talk) 
     assert seen == ["one", "one", "two", "two", "two"]
 
 
-# ------------------------------------------------------------------------------------------------ counts of faults per address
+# ---------------------------------------------------------------------- counts of faults per address
 def test_the_counts_of_the_address_that_is_idle_longest_are_forgotten(conversation: Talk) -> None:
     talk = conversation(PUSH + "session: {max_provisional: 2}\n" + FAULT)
     heard = []
@@ -1021,7 +1021,7 @@ def test_clients_of_one_address_count_alone_as_soon_as_their_cookies_return(conv
     talk.at(5.0)
 
 
-# ------------------------------------------------------------------------------------------------ more about bound values
+# ---------------------------------------------------------------------- more about bound values
 def test_a_value_in_use_is_forgotten_last(conversation: Talk) -> None:
     talk = conversation(BIND)
     a = talk.client()

@@ -74,7 +74,8 @@ def test_the_most_similar_of_all_are_found_when_a_place_has_lost_its_exchanges()
 
 def test_a_rare_value_counts_more_than_several_frequent_ones() -> None:
     kinds = "".join(
-        f"  - {{name: {kind} {number}, request: {{method: POST, path: /w, body: {{f{kind}: 1, g{kind}: 1, n: {number}}}}}}}\n"
+        f"  - name: {kind} {number}\n"
+        f"    request: {{method: POST, path: /w, body: {{f{kind}: 1, g{kind}: 1, n: {number}}}}}\n"
         for kind in range(4)
         for number in range(50)
     )

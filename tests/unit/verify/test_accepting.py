@@ -161,8 +161,8 @@ def test_several_missing_notifications_are_removed(start_run: StartRun) -> None:
 def test_the_values_of_the_first_session_are_accepted(start_run: StartRun) -> None:
     text = (
         "roles: {a: {}, b: {}}\nexchanges:\n"
-        "  - {name: me, as: [a, b], request: {method: GET, path: /me}, reply: {body: {n: 1}}}\n"
+        "  - {name: me, as: [a, b], request: {method: GET, path: /me}, reply: {body: {x: 1}}}\n"
     )
-    run = start_run(text).replies(0, {"n": 2}).replies(1, {"n": 3})
+    run = start_run(text).replies(0, {"x": 2}).replies(1, {"x": 3})
     ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
-    assert "n: 2" in dump(file)
+    assert "x: 2" in dump(file)

@@ -325,8 +325,8 @@ def test_a_run_without_cometd_does_not_wait_at_its_end(start_run: StartRun) -> N
 
 def test_recorded_pace_waits_from_the_anchor_of_a_timeline_entry(start_run: StartRun) -> None:
     timeline_event = "timeline:\n  - {since: stats, after: 7s, channel: /v2/me/workbins, data: {a: 1}}\n"
-    text = f"correlation: gws-v2\nexchanges:{STATS}\n  - name: slow\n    request: {GET}\n    reply: {{after: 5s}}\n{timeline_event}"
-    run = start_run(text, pace="recorded").connects()
+    slow = f"\n  - name: slow\n    request: {GET}\n    reply: {{after: 5s}}\n"
+    run = start_run(f"correlation: gws-v2\nexchanges:{STATS}{slow}{timeline_event}", pace="recorded").connects()
     run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 9, "n": 1}).at(0.1)
     run.replies(1)
     run.at(7.99)
