@@ -1,7 +1,7 @@
 """The mutation check: `python -m tests.mutants [PACKAGE …] [--only TEXT] [--write]`, or `make mutants`.
 
-It plants the faults of the YAML files beside this file, one at a time, in copies of the tree, and counts those that the unit
-tests or the simulation notice. The exit code is 1 if a package has less than 95 % or if a survivor is not explained.
+It plants the faults of the YAML files beside this file, one at a time, in copies of the tree, and counts those that the
+unit tests or the simulation notice. The exit code is 1 if a package has less than 95 %, or a survivor no explanation.
 """
 
 from __future__ import annotations

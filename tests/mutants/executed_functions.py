@@ -6,6 +6,7 @@ import ast
 import builtins
 import sys
 from collections.abc import Generator
+from importlib.abc import SourceLoader
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -42,13 +43,14 @@ class ExecutionRecorder:
     def start(self, product: Path) -> None:
         """Record the functions of all modules below a folder that are imported from now on.
 
-        Each function gets a first statement that reports its name, which is much faster than tracing. pytest must run with
-        `--assert=plain`: it rewrites the modules of plugins otherwise, and the product is one.
+        Each function gets a first statement that reports its name, which is much faster than tracing. pytest must run
+        with `--assert=plain`: it rewrites the modules of plugins otherwise, and the product is one.
         """
 
         original = SourceFileLoader.get_code
 
-        def get_code(loader: SourceFileLoader, fullname: str) -> CodeType | None:
+        def get_code(loader: SourceLoader, fullname: str) -> CodeType | None:
+            assert isinstance(loader, SourceFileLoader)
             path = Path(loader.get_filename(fullname))
             if not path.is_relative_to(product):
                 return original(loader, fullname)

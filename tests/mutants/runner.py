@@ -35,6 +35,8 @@ LEFT_OUT = {
     "tests/unit/cli/test_addons.py": "it needs an installation of the tree that it is in",
 }
 """Test files that don't run, with the reason."""
+SHARED = {"cometreel", "tests", "scenarios", "recordings", "proxy_addons", "loadtests", "demo", "setup.cfg"}
+"""The folders and files that may change the result of a unit test."""
 FOLDERS = {
     "bayeux": (f"{UNIT}/bayeux/",),
     "engine": (f"{UNIT}/engine/",),
@@ -126,7 +128,7 @@ class TestMap:
                 self._tests.setdefault(executed["functions"][number], set()).add(test or file)
 
     def stages(self, mutant: Mutant) -> list[list[str]]:
-        """Return the unit tests of the package that can notice a mutant, then the other unit tests, then the simulation."""
+        """Return the tests that can notice a mutant: those of its package, other unit tests, then the simulation."""
         chosen = self._executing(mutant)
         own = FOLDERS[mutant.package]
         ordered = sorted(chosen, key=lambda test: (self._seconds.get(test, 0.0), test))
@@ -264,13 +266,13 @@ def _shared_files(folder: Path) -> list[Path]:
         for path in found
         if not path.name.startswith("test_")
         and (path.name == "executed_functions.py" or not path.is_relative_to(folder / "tests/mutants"))
-        and not path.is_relative_to(folder / "docs")
+        and path.relative_to(folder).parts[0] in SHARED
     ]
 
 
 def _digest(folder: Path, paths: Iterable[Path], start: str = "") -> str:
     digest = hashlib.sha256(f"{start}{sys.version}".encode())
     for path in paths:
-        content = path.read_bytes() if not path.is_symlink() else os.readlink(path).encode()
+        content = path.read_bytes() if not path.is_symlink() else str(path.readlink()).encode()
         digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:32]

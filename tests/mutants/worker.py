@@ -1,7 +1,7 @@
 """Runs tests in a copy of the tree for `make mutants`: `python -m tests.mutants.worker`, in the copy.
 
 It reads orders from its standard input, one JSON object a line, and answers each with a line. The process has imported
-pytest and large libraries, but neither the product nor tests: it forks for each order, so that the product is imported anew.
+pytest and large libraries, but neither the product nor tests: it forks for each order, and the child imports them.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def carry_out(order: dict[str, object]) -> TestResult:
         os.close(source)
         try:
             _in_child(order, output)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # it is a fault of the mutant
             traceback.print_exc()
         finally:
             os._exit(0)  # without the threads and exit handlers of the product

@@ -198,9 +198,9 @@ def test_a_subscription_that_is_refused_with_402_is_repeated_in_the_next_session
 
 def test_without_a_session_an_unsubscribe_is_not_sent():
     client = BayeuxClient()
-    client.subscribe("/a")
-    first = handshaken(client)
-    client.receive(refused(first, UNKNOWN), 0.0)
+    poll = connected(client)
+    client.receive(accepted(sent(client.subscribe("/a"))), 0.0)
+    client.receive(refused(poll, UNKNOWN), 0.0)
     assert client.unsubscribe("/a") == []
     assert [message["channel"] for send in renewed(client) for message in send.messages] == ["/meta/connect"]
 
@@ -245,7 +245,8 @@ def test_a_message_is_published_between_the_handshake_and_the_first_connect():
     client = BayeuxClient()
     handshaken(client)
     publish = sent(client.publish("/a", {"n": 1}, ext={"trace": "x"}))
-    assert publish.messages == ({"channel": "/a", "id": "3", "data": {"n": 1}, "ext": {"trace": "x"}, "clientId": "c1"},)
+    (message,) = publish.messages
+    assert (message["data"], message["ext"], message["clientId"]) == ({"n": 1}, {"trace": "x"}, "c1")
     (reply,) = accepted(publish)
     assert client.receive([reply], 0.0) == [Published(publish.messages[0], reply)]
 
