@@ -6,7 +6,6 @@ import ast
 import builtins
 import sys
 from collections.abc import Generator
-from importlib.abc import SourceLoader
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -49,14 +48,13 @@ class ExecutionRecorder:
 
         original = SourceFileLoader.get_code
 
-        def get_code(loader: SourceLoader, fullname: str) -> CodeType | None:
-            assert isinstance(loader, SourceFileLoader)
+        def get_code(loader: SourceFileLoader, fullname: str) -> CodeType | None:
             path = Path(loader.get_filename(fullname))
             if not path.is_relative_to(product):
                 return original(loader, fullname)
             return compile(_reporting(ast.parse(path.read_bytes()), path.relative_to(product)), str(path), "exec")
 
-        SourceFileLoader.get_code = get_code  # type: ignore[method-assign]  # existing finders use this class
+        SourceFileLoader.get_code = get_code  # type: ignore[assignment, method-assign]  # finders use this class
         setattr(builtins, _REPORT, self._executed)
         sys.addaudithook(self._audit)
 

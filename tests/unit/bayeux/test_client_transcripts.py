@@ -175,9 +175,22 @@ def test_two_messages_refused_with_402_in_one_reply_lose_the_session_once():
     client = BayeuxClient()
     connected(client)
     first, second = sent(client.publish("/a", 1)), sent(client.publish("/a", 2))
-    events = client.receive([*refused(first, UNKNOWN), *refused(second, UNKNOWN)], 1.0)
-    assert [event for event in events if not isinstance(event, Failed)] == [SessionUnknown(UNKNOWN, 0.0)]
+    assert client.receive([*refused(first, UNKNOWN), *refused(second, UNKNOWN)], 1.0) == [
+        Failed(first.messages[0], UNKNOWN),
+        Failed(second.messages[0], "the session is over"),
+        SessionUnknown(UNKNOWN, 0.0),
+    ]
     assert client.client_id is None
+
+
+def test_a_publish_without_a_reply_has_failed_when_its_session_ends():
+    client = BayeuxClient()
+    connected(client)
+    publish = sent(client.publish("/a", 1))
+    assert client.receive([{"channel": "/meta/disconnect", "successful": True}], 1.0) == [
+        Failed(publish.messages[0], "the session is over"),
+        Closed("the server ended the session"),
+    ]
 
 
 def test_a_message_refused_for_another_reason_keeps_the_session():
