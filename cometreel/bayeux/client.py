@@ -309,7 +309,7 @@ class BayeuxClient:
         """Fail the publishes of a session that is over; later replies to its messages are ignored."""
         messages = [pending.message for pending in self._pending.values()]
         self._pending.clear()
-        return [Failed(message, "the session is over") for message in messages if not is_meta(str(message["channel"]))]
+        return [Failed(message, "") for message in messages if not is_meta(str(message["channel"]))]
 
     def _follow_advice(self, advice: JSONObject) -> None:
         """Apply this advice, which replaces all earlier advice (Bayeux 1.0 §3.4)."""
