@@ -10,7 +10,7 @@ from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import loads
 from cometreel.wire import Effect, Log, Reply, Request
 from tests.unit.engine.conftest import Talk
-from tests.unit.engine.conversation import ENDPOINT, whole
+from tests.unit.engine.conversation import ENDPOINT, Received, whole
 
 STATS_PATH = "/api/v2/workbins"
 ASK: JSONObject = {"operationName": "RequestAgentStats"}
@@ -207,10 +207,11 @@ def test_what_is_due_at_the_same_time_is_in_the_order_of_the_scenario_then_of_it
     for path in ("/two", "/two", "/one"):
         a.sends("POST", path)
     talk.at(0.5)
-    a.receives(*((at, 200, {"referenceId": number}) for number in numbers))
+    replies: list[Received] = [(at, 200, {"referenceId": number}) for number in numbers]
+    a.receives(*replies)
     talk.at(2.0)
-    events = [{"n": n, "referenceId": number} for number in (1, 11, 12) for n in "ab"]
-    a.receives(*((1.0, "/c", event) for event in events), (1.0, "/c", "news"))
+    events: list[Received] = [(1.0, "/c", {"n": n, "referenceId": number}) for number in (1, 11, 12) for n in "ab"]
+    a.receives(*events, (1.0, "/c", "news"))
 
 
 BATCHES = """
@@ -547,7 +548,7 @@ def test_a_static_reply_with_a_number_may_have_a_percent_sign(conversation: Talk
     a = talk.client().connects()
     for number in (1, 2):
         a.sends("GET", "/x")
-        event = (0.0, "/c", {"referenceId": number, "text": "%s"})
+        event: Received = (0.0, "/c", {"referenceId": number, "text": "%s"})
         a.receives((0.0, 200, {"referenceId": number, "text": "100 % %d", "done": True}), event)
 
 

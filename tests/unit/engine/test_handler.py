@@ -11,7 +11,7 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario import loads, normalize_request
 from cometreel.wire import Headers, Request
 from tests.unit.engine.conftest import Talk
-from tests.unit.engine.conversation import Client, Conversation, whole
+from tests.unit.engine.conversation import Client, Conversation, Received, whole
 
 
 def replies_to(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
@@ -401,7 +401,8 @@ exchanges:
     for method, path in (("HEAD", "/users/ann/d1"), ("HEAD", "/users/ben/d2"), ("GET", "/users/zoe/d3")):
         a.sends(method, path)
     users = (("ann", "d1", 0), ("ben", "d2", 0), ("zoe", "d3", 1))
-    a.receives(*((0.0, 200, {"who": who, "desk": desk, "referenceId": ref}) for who, desk, ref in users))
+    replies: list[Received] = [(0.0, 200, {"who": who, "desk": desk, "referenceId": ref}) for who, desk, ref in users]
+    a.receives(*replies)
 
 
 def test_a_head_whose_template_fails_gets_the_status_of_its_get(conversation: Talk) -> None:
@@ -711,7 +712,8 @@ def test_a_fault_for_a_role_has_no_effect_on_others(conversation: Talk) -> None:
 def test_a_fault_on_the_nth_subscription_to_a_channel_does_not_count_other_channels(conversation: Talk) -> None:
     talk = conversation("exchanges: []\nfaults: [{meta: /meta/subscribe, channel: /d, nth: 2, error: '403::no'}]\n")
     a = talk.client().handshakes()
-    for subscription in ("/c", "/d", "/e", ["/e", "/d"], "/d"):
+    subscriptions: list[JSON] = ["/c", "/d", "/e", ["/e", "/d"], "/d"]
+    for subscription in subscriptions:
         a.sends_messages({"channel": "/meta/subscribe", "subscription": subscription})
     assert [message["successful"] for message in a.meta[1:]] == [True, True, True, False, True]
 

@@ -322,8 +322,8 @@ def test_true_is_no_reference_and_an_empty_password_is_a_difference(start_run: S
 
 
 def test_a_name_is_known_wherever_it_occurs(start_run: StartRun) -> None:
-    run = start_run(me("{body: {user: {userName: bapob}, note: bapob}}"))
-    assert run.replies(0, {"user": {"userName": "annet"}, "note": "annet"}).lines() == []
+    run = start_run(me("{body: {user: {userName: bapob}, state: bapob}}"))
+    assert run.replies(0, {"user": {"userName": "annet"}, "state": "annet"}).lines() == []
 
 
 def test_a_live_value_in_an_expected_one_is_redacted(start_run: StartRun) -> None:

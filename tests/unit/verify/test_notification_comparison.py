@@ -396,3 +396,21 @@ def test_an_equal_notification_with_another_reference_is_a_duplicate_only_if_it_
         run.at(run.now - 100 + 0.1).notifies({**ASKED, "referenceId": reference})
     assert any("doubled" in line for line in run.lines()) is doubled
     assert len(run.notes()) == (0 if doubled else 1)
+
+
+def test_a_notification_without_a_reference_belongs_to_no_exchange_of_another_session(start_run: StartRun) -> None:
+    change = "{messageType: WorkbinSubscriptionStateChangeMessage, id: '1', stateResource: Subscribed}"
+    text = f"""correlation: gws-v2
+roles: {{a: {{}}, b: {{}}}}
+exchanges:
+  - name: state
+    as: a
+    request: {{method: POST, path: /w/1, body: {{operationName: Subscribe}}}}
+    reply: {{body: {{statusCode: 0, referenceId: 1}}}}
+    events: [{{channel: /v2/me/workbins, data: {change}}}]
+timeline: [{{as: b, since: connect, channel: /news, data: 1}}]
+"""
+    run = start_run(text, patience_seconds=1).connects("a").replies(0, DONE).at(3).connects("b")
+    data: JSON = {"messageType": "WorkbinSubscriptionStateChangeMessage", "id": "1", "stateResource": "Subscribed"}
+    run.notifies(data, TOPIC, "b")
+    assert [line.partition(" at ")[0] for line in run.lines()] == ["s.yaml:9: state: notification missing"]
