@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from cometreel.bayeux.channels import is_meta
 from cometreel.bayeux.client_events import (
     ClientEvent,
     Closed,
@@ -295,16 +296,20 @@ class BayeuxClient:
         if not self._was_connected:
             wait += self._increase_backoff()
         self.client_id = None
-        self._pending.clear()
         self.state = ClientState.HANDSHAKING
         self._due = (now + wait, NextStep.HANDSHAKE)
-        return [SessionUnknown(error, wait)]
+        return [*self._fail_pending(), SessionUnknown(error, wait)]
 
     def _close(self, error: str) -> list[ClientEvent]:
         self.state, self.client_id, self._due = ClientState.CLOSED, None, None
-        self._pending.clear()
         self.subscriptions = dict.fromkeys(self.subscriptions, False)
-        return [Closed(error)]
+        return [*self._fail_pending(), Closed(error)]
+
+    def _fail_pending(self) -> list[ClientEvent]:
+        """Fail the publishes of a session that is over; later replies to its messages are ignored."""
+        messages = [pending.message for pending in self._pending.values()]
+        self._pending.clear()
+        return [Failed(message, "") for message in messages if not is_meta(str(message["channel"]))]
 
     def _follow_advice(self, advice: JSONObject) -> None:
         """Apply this advice, which replaces all earlier advice (Bayeux 1.0 §3.4)."""

@@ -319,18 +319,29 @@ class Backend:
             self._time = max(self._time, now)
             return
         while True:
-            timer = self._deadlines.first
-            until = now if timer is None or timer > now else timer
-            limit = Ticks(to_ticks(until) + 1)
+            until = self._next_timer(now)
             if not self._schedule.is_idle(until):
-                self._perform_due(limit, now)
+                self._perform_due(_limit(until), now)
+                if self._next_timer(now) != until:
+                    continue  # an action has moved the server's next timer
             self._time = max(self._time, until)
+            timer = self._deadlines.first
             if timer is None or timer > now:
                 return
             self._effects += self.server.advance(self._time)
 
+    def _next_timer(self, now: float) -> float:
+        """Return the time of the server's next timer that is due by now; now if there is none."""
+        timer = self._deadlines.first
+        return now if timer is None or timer > now else timer
+
     def _perform_due(self, limit: Ticks, now: float) -> None:
-        for at, action in self._schedule.due(limit, lambda at, action: at <= action.session.ticks(now)):
+        """Perform the actions that are due by the limit, except those after a timer that one of them has set."""
+
+        def is_due(at: Ticks, action: Action) -> bool:
+            return at <= action.session.ticks(now) and at <= _limit(self._next_timer(now))
+
+        for at, action in self._schedule.due(limit, is_due):
             due = action.session.time(at)
             if isinstance(action, Notify):
                 self.counters.lateness.observe(now - due)
@@ -375,6 +386,11 @@ class Backend:
         (timer,) = self._player.schedule([scheduled], session, session.ticks(now), len(self.scenario.exchanges))
         if isinstance(action, AnswerRequest):
             self._pending[action.answer.request_id] = timer
+
+
+def _limit(until: float) -> Ticks:
+    """Return the latest ticks that count as this time; those of a session are rounded relative to its start."""
+    return Ticks(to_ticks(until) + 1)
 
 
 def _with_fields(reply: Reply, fields: ReplyFields) -> Reply:

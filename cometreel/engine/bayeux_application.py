@@ -125,7 +125,7 @@ class BayeuxReplayApplication:
         session, own = self._sessions_of[request.id], self._sessions.by_client(client_id)
         if own is None or own is session:
             return session
-        if session.kind == "full" and own.kind == "provisional" and not own.has_requests:
+        if session.kind == "full" and own.kind == "provisional":
             self._sessions.move_clients(own, session)
             self.router.on_client(session, now)
             return session
@@ -168,8 +168,8 @@ class BayeuxReplayApplication:
         return result
 
     def _delay_reply(self, request: Request, seconds: float) -> None:
-        """Delay the reply to the request in progress; frames of a WebSocket are not delayed."""
-        if seconds > 0 and not request.websocket:
+        """Delay the reply to the request in progress, which `_with_faults` does; it delays no frame of a WebSocket."""
+        if seconds > 0:
             self._delays[request.id] = max(seconds, self._delays.get(request.id, 0.0))
 
     # ------------------------------------------------------------------ called by the server

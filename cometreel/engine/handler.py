@@ -211,9 +211,9 @@ class RequestHandler:
                 return self._play_ready(choice, ready, request, session, now)
         source = _source_of(request, session, now)
         if choice is None:
-            from_get = self._head_from_get(normalized, source, locked_out=locked_out)
-            if from_get is not None:
-                return self._answer_head(from_get, request, source)
+            get = self._choose_get(normalized, session, locked_out=locked_out)
+            if get is not None:
+                return self._answer_head(get, as_get(normalized), request, source)
             return self._unmatched(request, normalized, source, locked_out=locked_out)
         if session.kind == "anonymous" and self._player.hands_out(choice.exchange):
             source = _source_of(request, self._own_session(choice.exchange, session, now, had_role), now)
@@ -259,7 +259,7 @@ class RequestHandler:
         reply = rendered.reply if isinstance(rendered.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
         if normalized.method == "HEAD":
             reply = self._with_length(reply, normalized, source)
-        breaks, after = _breaks(actions), max(0.0, reply.after_seconds) + _delay(actions)
+        breaks, after = _breaks(actions), reply.after_seconds + _delay(actions)
         self._record(source, exchange.name, "played", None if breaks else reply.status)
         answer = Drop(request.id) if breaks else http_reply(request.id, reply)
         scheduled = actions_of(rendered.events, session, Cause(exchange.name, call=self._journal.last))
@@ -274,27 +274,29 @@ class RequestHandler:
         scheduled.insert(0, ScheduledAction(after, AnswerRequest(session, answer)))
         return HandlerResult(timer=_reply_timer(self._player.schedule(scheduled, session, at, exchange.index)))
 
-    def _head_from_get(
-        self, normalized: NormalizedRequest, source: _CallSource, *, locked_out: bool = False
-    ) -> tuple[str, ReplyOut] | None:
-        """Return the exchange that answers a GET of the same resource, and its reply; None if it can't be played.
+    def _choose_get(
+        self, normalized: NormalizedRequest, session: Session, *, locked_out: bool = False
+    ) -> ExchangeChoice | None:
+        """Return the exchange that answers a GET of the resource of a HEAD, or None."""
+        if normalized.method != "HEAD":
+            return None
+        return self._chooser.choose(as_get(normalized), session, locked_out=locked_out)
+
+    def _answer_head(
+        self, choice: ExchangeChoice, get: NormalizedRequest, request: Request, source: _CallSource
+    ) -> HandlerResult:
+        """Answer a HEAD from the exchange of its GET.
 
         It isn't played: HEAD changes nothing, so the next GET gets the same answer.
         """
-        if normalized.method != "HEAD":
-            return None
-        get = as_get(normalized)
-        choice = self._chooser.choose(get, source.session, locked_out=locked_out)
+        name = choice.exchange.name
         try:
-            return None if choice is None else (choice.exchange.name, self._player.preview(choice, get, source.session))
-        except TemplateFailed:
-            return None
-
-    def _answer_head(self, from_get: tuple[str, ReplyOut], request: Request, source: _CallSource) -> HandlerResult:
-        name, reply = from_get
+            reply = self._player.preview(choice, get, source.session)
+        except TemplateFailed as error:
+            return self._failed(request, source, f"{name!r} can't be played: {error}")
         self._record(source, name, "played", reply.status)
         answer = AnswerRequest(source.session, http_reply(request.id, reply))
-        scheduled = [ScheduledAction(max(0.0, reply.after_seconds), answer)]
+        scheduled = [ScheduledAction(reply.after_seconds, answer)]
         at = source.session.ticks(source.at)
         return HandlerResult(timer=_reply_timer(self._player.schedule(scheduled, source.session, at, _BEFORE_ALL)))
 
@@ -302,10 +304,16 @@ class RequestHandler:
         """Add the length of the body that a GET gets to an empty reply to HEAD, unless it has a length."""
         if reply.content != b"" or any(name.lower() == "content-length" for name, _ in reply.headers):
             return reply
-        from_get = self._head_from_get(normalized, source)
-        if from_get is None or from_get[1].status != reply.status:
+        choice = self._choose_get(normalized, source.session)
+        if choice is None:
             return reply
-        length = len(http_reply(0, from_get[1]).body)
+        try:
+            from_get = self._player.preview(choice, as_get(normalized), source.session)
+        except TemplateFailed:
+            return reply
+        if from_get.status != reply.status:
+            return reply
+        length = len(http_reply(0, from_get).body)
         return replace(reply, headers=(*reply.headers, ("Content-Length", str(length))))
 
     def _ask_responders(

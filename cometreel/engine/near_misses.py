@@ -147,9 +147,7 @@ def _why(group: ExchangeGroup, session: Session) -> str:
         return f"it is for {', '.join(sorted(first.roles))} and this session {plays}"
     if not passes(first, session):
         return _guard(first, session)
-    if session.plays.was_played(last.name):
-        return f"it is used up: played {session.plays.counts[last.name]} times in this session, and `repeat: fail`"
-    return "this session has not logged in"
+    return f"it is used up: played {session.plays.counts[last.name]} times in this session, and `repeat: fail`"
 
 
 def _guard(exchange: Exchange, session: Session) -> str:

@@ -114,15 +114,17 @@ class PlayState:
 class References:
     """The reference numbers that one session has used. `highest` is the highest number in the scenario."""
 
-    __slots__ = ("_highest", "_used")
+    __slots__ = ("_earlier", "_first_new", "_highest", "_used")
 
     def __init__(self, highest: int) -> None:
         self._highest = highest
-        self._used: set[int] | None = None
+        self._first_new = highest + 1  # the new numbers of this scenario are those from here to `_highest`
+        self._earlier: tuple[range, ...] = ()  # the new numbers that were taken under earlier scenarios
+        self._used: set[int] | None = None  # the recorded numbers that were taken
 
     def take(self, recorded: int | None = None) -> int:
         """Take the recorded number if it is free, else the next one above all others."""
-        if recorded is not None and (self._used is None or recorded not in self._used):
+        if recorded is not None and self._is_free(recorded):
             if self._used is None:
                 self._used = set()
             self._used.add(recorded)
@@ -130,6 +132,14 @@ class References:
         self._highest += 1
         return self._highest
 
+    def _is_free(self, recorded: int) -> bool:
+        if self._used is not None and recorded in self._used:
+            return False
+        return not self._earlier or not any(recorded in numbers for numbers in self._earlier)
+
     def raise_to(self, highest: int) -> None:
         """Take new numbers above this one, because the scenario was replaced."""
+        if self._highest >= self._first_new:
+            self._earlier += (range(self._first_new, self._highest + 1),)
         self._highest = max(self._highest, highest)
+        self._first_new = self._highest + 1

@@ -88,7 +88,7 @@ class Player:
         rendered = self._render(exchange, choice, normalized, session, actions)
         session.plays.count(exchange)
         if rendered.reply is not None:
-            session.clock += max(0.0, rendered.reply.after_seconds)
+            session.clock += rendered.reply.after_seconds
         return rendered
 
     def ready_response(self, exchange: Exchange) -> ReadyResponse | None:
@@ -132,7 +132,7 @@ class Player:
                 messages = _numbered_messages(each, live) if each.numbered else timed.messages
                 origins = tuple([Origin(session.number, exchange.name, None, call, place) for place in timed.places])
                 action = Notify(session, messages, timed.batch is not None, None, timed.deliver, origins)
-            delay = to_ticks(min(LONGEST, timed.after_seconds) * self.scale)
+            delay = to_ticks(timed.after_seconds * self.scale)
             self._schedule.add(Ticks(at + delay), action, (index, cause, rank))
 
     def _render(
@@ -242,7 +242,7 @@ class Player:
         cause, handles = session.causes, []
         ordered = sorted(actions, key=_after) if len(actions) > 1 else actions
         for rank, each in enumerate(ordered):
-            delay = to_ticks(min(LONGEST, max(0.0, each.after_seconds)) * self.scale)
+            delay = to_ticks(min(LONGEST, each.after_seconds) * self.scale)
             handles.append(self._schedule.add(Ticks(at + delay), each.action, (place, cause, rank)))
         return handles
 

@@ -219,7 +219,7 @@ def chosen_id(normalized: RequestOrPublish, profile: Profile) -> JSON:
 
 
 def _due(plan: EventPlan, seq: int) -> float:
-    return min(LONGEST, max(0.0, plan.after_seconds) + seq * max(0.0, plan.gap_seconds))
+    return plan.after_seconds + seq * plan.gap_seconds
 
 
 def scenario_time(now: datetime, seconds: float) -> datetime:

@@ -188,12 +188,16 @@ def _with_body(calls: Iterable[Call], wanted: JSONPattern) -> Iterator[Call]:
         raise OptionInvalid("body", finding.found, finding.expected or "a JSON value, or markers", finding.hint)
     partial = isinstance(pattern, dict) and marker_of(pattern) is None
     body = matcher({"$partial": pattern} if partial else pattern)
-    return (call for call in calls if call.body and _matches(body, call.data))
+    return (call for call in calls if _matches(body, call.body))
 
 
-def _matches(pattern: Matcher, found: JSON) -> bool:
+def _matches(pattern: Matcher, body: bytes) -> bool:
+    """True if a body is JSON and matches."""
     context = MatchContext()
-    pattern.compare(found, "/body", context)
+    try:
+        pattern.compare(decode(body), "/body", context)
+    except NotJSON:
+        return False
     return not context.differences
 
 

@@ -142,14 +142,14 @@ class SessionFinder:
 
     def release(self, session: Session) -> None:
         """End the session of a request that shares none, if its reply gave it no identity."""
-        if self._section.anonymous == "each" and not session.ended:
+        if self._section.anonymous == "each":
             self._sessions.discard(session)
 
     # ------------------------------------------------------------------ credentials
     def join(self, session: Session, credentials: RequestCredentials) -> None:
         """Let later requests with the same credentials find this session."""
         name = self._name_of(credentials)
-        if name is None or session.kind == "anonymous" or self._sessions.has_name(session, "credentials", name):
+        if name is None or self._sessions.has_name(session, "credentials", name):
             return
         if credentials.user is not None and session.user is not None and session.user != credentials.user:
             self._leave(session, session.user)

@@ -111,9 +111,8 @@ def ready_response_of(static: StaticResponse, numbers: tuple[int, ...]) -> Ready
     """Return the response of an exchange if it is static in all parts; otherwise None."""
     if static.reply is None or static.events is None:
         return None
-    reply = dataclasses.replace(static.reply, after_seconds=max(0.0, static.reply.after_seconds))
-    first_after = min([each.timed.after_seconds for each in static.events], default=reply.after_seconds)
-    return ReadyResponse(reply, static.events, numbers, first_after)
+    first_after = min([each.timed.after_seconds for each in static.events], default=static.reply.after_seconds)
+    return ReadyResponse(static.reply, static.events, numbers, first_after)
 
 
 def static_response_of(exchange: Exchange, profile: Profile) -> StaticResponse:
@@ -151,7 +150,7 @@ def _event(spec: EventSpec, place: int) -> tuple[float, int, EventOut] | None:
     out = spec.render(_NO_REQUEST)
     if _has_uri(out.message.get("data")) or _CUT in encode(out.message):
         return None
-    return max(0.0, plan.after_seconds), place, out
+    return plan.after_seconds, place, out
 
 
 def _encoded(timed: TimedEvents, profile: Profile) -> StaticEvents:

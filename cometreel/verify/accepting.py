@@ -102,17 +102,17 @@ def updated_files(
     """Yield the path and the updated content of each file that changes."""
     for source in sources:
         changed = {
-            number: _updated(block, _drifts_of(verdict, source, block.name), profile)
+            number: _updated(block, drifts, profile)
             for number, block in source.exchanges
-            if _drifts_of(verdict, source, block.name)
+            if (drifts := _drifts_of(verdict, block.name))
         }
         if changed:
             blocks = [changed.get(number, block) for number, block in source.exchanges]
             yield source.document.file, source.file().model_copy(update={"exchanges": blocks})
 
 
-def _drifts_of(verdict: Verdict, source: SourceFile, name: str) -> list[Drift]:
-    steps = [step for step in verdict.steps if step.name == name and step.position.file == source.document.file]
+def _drifts_of(verdict: Verdict, name: str) -> list[Drift]:
+    steps = [step for step in verdict.steps if step.name == name]
     return list(steps[0].drifts) if steps else []
 
 

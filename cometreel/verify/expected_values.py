@@ -49,7 +49,7 @@ class SessionVariables:
 _ORIGIN = re.compile(r"\b(https?|wss?)://([^/?#\s\"'<>]+)", re.IGNORECASE)
 _HTTP = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _VOLATILE_FUNCTIONS = frozenset({"uuid", "randint", "wallclock", "now"})
-_SESSION_TEMPLATE = re.compile(r"\{\{-?\s*(user|session)\.([A-Za-z_][A-Za-z0-9_]*)\s*-?\}\}")
+_USER_TEMPLATE = re.compile(r"\{\{-?\s*user\.(name|id)\s*-?\}\}")
 _USER_ID = re.compile(r"\buser\s*(\.\s*id\b|\[)")
 _USER_NAME = re.compile(r"\buser\s*(\.\s*name\b|\[)")
 
@@ -115,8 +115,9 @@ class ExpectedValues:
     def _template(self, value: Templated, live: JSON | Missing) -> JSON:
         template = value.template
         if template.names & _VOLATILE_FUNCTIONS or self._needs_unknown_user(template.text):
-            if _SESSION_TEMPLATE.fullmatch(template.text.strip()) and isinstance(live, str):
-                self._learn(template.text, live)
+            found = _USER_TEMPLATE.fullmatch(template.text.strip())
+            if found is not None and isinstance(live, str):
+                self._variables.set_user(**{found[1]: live})
             return _live_or_text(live, template.text)
         if "request.base" in template.text and isinstance(live, str) and self._is_link(value, live):
             return live
@@ -140,13 +141,6 @@ class ExpectedValues:
         """Return True if a template uses a property of the user that is unknown; it would render to null."""
         user = self._variables.user
         return bool((user.id is None and _USER_ID.search(text)) or (user.name is None and _USER_NAME.search(text)))
-
-    def _learn(self, text: str, live: str) -> None:
-        found = _SESSION_TEMPLATE.fullmatch(text.strip())
-        if found is not None and found[1] == "user":
-            self._variables.set_user(**{found[2]: live})
-        elif found is not None:
-            self._variables.captures.setdefault(found[2], live)
 
 
 def _live_or_text(live: JSON | Missing, text: str) -> JSON:

@@ -8,9 +8,9 @@ import pytest
 
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import loads
-from cometreel.wire import Request
+from cometreel.wire import Effect, Log, Reply, Request
 from tests.unit.engine.conftest import Talk
-from tests.unit.engine.conversation import ENDPOINT, whole
+from tests.unit.engine.conversation import ENDPOINT, Received, whole
 
 STATS_PATH = "/api/v2/workbins"
 ASK: JSONObject = {"operationName": "RequestAgentStats"}
@@ -176,6 +176,112 @@ def test_events_are_delivered_one_by_one_unless_they_share_a_batch(conversation:
     assert len(a.meta) - answered == 2, "the first alone, and with the next poll what has come due meanwhile"
     talk.at(9.0)
     a.receives((2.0, "/c", "late"), (3.0, "/c", 0), (3.5, "/c", 1), (4.0, "/c", 2))
+
+
+SAME_TIME = """
+exchanges:
+  - name: one
+    request: {method: POST, path: /one}
+    reply: {after: REPLY, body: {referenceId: 1}}
+    events:
+      - {after: 1s, channel: /c, data: {n: TEXT, referenceId: 1}}
+      - {after: 1s, channel: /c, data: {n: b, referenceId: 1}}
+  - name: two
+    request: {method: POST, path: /two}
+    reply: {after: REPLY, body: {referenceId: 11}}
+    events:
+      - {after: 1s, channel: /c, data: {n: TEXT, referenceId: 11}}
+      - {after: 1s, channel: /c, data: {n: b, referenceId: 11}}
+timeline:
+  - {since: one, after: 1s, channel: /c, data: news}
+"""
+
+
+@pytest.mark.parametrize(("reply", "at", "numbers"), [("0s", 0.0, (11, 12, 1)), ("10ms", 0.01, (1, 11, 12))])
+@pytest.mark.parametrize("text", ["a", "{$t: a}"], ids=["static", "template"])
+def test_what_is_due_at_the_same_time_is_in_the_order_of_the_scenario_then_of_its_causes(
+    conversation: Talk, reply: str, at: float, numbers: tuple[int, ...], text: str
+) -> None:
+    talk = conversation(SAME_TIME.replace("REPLY", reply).replace("TEXT", text))
+    a = talk.client().connects()
+    for path in ("/two", "/two", "/one"):
+        a.sends("POST", path)
+    talk.at(0.5)
+    replies: list[Received] = [(at, 200, {"referenceId": number}) for number in numbers]
+    a.receives(*replies)
+    talk.at(2.0)
+    events: list[Received] = [(1.0, "/c", {"n": n, "referenceId": number}) for number in (1, 11, 12) for n in "ab"]
+    a.receives(*events, (1.0, "/c", "news"))
+
+
+BATCHES = """
+exchanges:
+  - name: batches
+    request: {method: POST, path: /x}
+    reply: {text: TEXT}
+    events:
+      - {after: 1s, channel: /c, data: 1, batch: b}
+      - {after: 2s, channel: /c, data: 3, batch: b}
+      - {after: 1s, channel: /c, data: 2, batch: b}
+"""
+
+
+@pytest.mark.parametrize("text", ["ok", "{$t: ok}"], ids=["static", "template"])
+def test_events_of_one_batch_due_at_two_times_are_two_batches(conversation: Talk, text: str) -> None:
+    talk = conversation(BATCHES.replace("TEXT", text))
+    a = talk.client().connects()
+    a.sends("POST", "/x")
+    polls = len(a.meta)
+    talk.at(1.5)
+    a.receives((0.0, 200, "ok"), (1.0, "/c", 1), (1.0, "/c", 2))
+    assert len(a.meta) - polls == 1, "one reply to a poll has both"
+    talk.at(3.0)
+    a.receives((2.0, "/c", 3))
+
+
+CLOCK = """
+source: {recorded: 2026-11-23T10:00:00Z}
+exchanges:
+  - {name: work, request: {method: POST, path: /work}, reply: {after: 10s, text: done}}
+  - name: time
+    request: {method: GET, path: /time}
+    reply: {after: 5s, text: {$t: "{{ now }}"}}
+    events: [{after: 1m, channel: /time, data: {$t: "{{ now }}"}}]
+"""
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0])
+def test_the_clock_of_the_scenario_moves_by_the_delays_of_the_replies(conversation: Talk, speed: float) -> None:
+    """Templates see the time that the recording would have, whatever the speed and the real time are."""
+    talk = conversation(CLOCK, speed=speed)
+    a, b = talk.client("a").connects(), talk.client("b")
+    for number, (method, path) in enumerate([("GET", "/time"), ("POST", "/work"), ("GET", "/time"), ("GET", "/time")]):
+        talk.at(number * 20.0)
+        a.sends(method, path)
+    talk.at(200.0)
+    replies = [body for _, what, body in a.received if what == 200]
+    events = [data for _, what, data in a.received if what == "/time"]
+    a.received.clear()
+    assert replies == ["2026-11-23T10:00:00Z", "done", "2026-11-23T10:00:15Z", "2026-11-23T10:00:20Z"]
+    assert events == ["2026-11-23T10:01:00Z", "2026-11-23T10:01:15Z", "2026-11-23T10:01:20Z"]
+    b.sends("GET", "/time")
+    talk.at(300.0)
+    assert b.received.pop()[2] == "2026-11-23T10:00:00Z", "each session has its own clock"
+
+
+def test_generated_values_differ_between_users_and_between_plays(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n  - {name: id, request: {method: GET, path: /id}, reply: {text: {$t: '{{ uuid() }}'}}}\n"
+    )
+    received = []
+    for name in ("ann", "ben", "ann"):
+        client = talk.client(name, user=name)
+        for _ in range(2):
+            client.sends("GET", "/id")
+            received.append(client.received.pop()[2])
+    ann, ben, again = received[:2], received[2:4], received[4:]
+    assert len({*ann, *ben}) == 4
+    assert again != ann, "the third client of the same user continues its session"
 
 
 def test_a_disconnect_event_ends_the_clients_of_the_session(conversation: Talk) -> None:
@@ -358,3 +464,161 @@ def test_only_unmatched_get_requests_are_forwarded(conversation: Talk) -> None:
     a.sends("POST", "/api/v2/services", {"a": 1})
     talk.logged("warning: no exchange answers POST /api/v2/services")
     assert a.received.pop()[1] == 404
+
+
+# ---------------------------------------------------------------------- a late call
+LATE = """
+bayeux: {endpoint: /api/v2/notifications, max_interval: 10s}
+exchanges:
+  - name: ask
+    request: {method: POST, path: /ask}
+    reply: {after: 2s, text: ok}
+    events:
+      - {after: 5s, channel: /c, data: AFTER_5}
+      - {after: AFTER, channel: /c, data: 2}
+      - {after: 60s, channel: /c, data: 3}
+"""
+
+
+def as_seen(effects: list[Effect]) -> list[object]:
+    """Return replies and log lines, without ids."""
+    seen: list[object] = []
+    for effect in effects:
+        if isinstance(effect, Log):
+            seen.append(effect.text)
+        elif isinstance(effect, Reply):
+            seen.append(effect.body)
+    return seen
+
+
+@pytest.mark.parametrize("after", ["12s", "14.9s", "20s", "29s", "31s", "45s"])
+@pytest.mark.parametrize("first", [True, False], ids=["an event answers the poll", "the poll times out"])
+def test_a_late_advance_does_the_same_as_one_at_each_deadline(conversation: Talk, after: str, first: bool) -> None:
+    """Its client has hung up meanwhile, or neither polls nor confirms."""
+    seen = []
+    for late in (True, False):
+        text = LATE.replace("AFTER_5", "1").replace("AFTER", after)
+        talk = conversation(text if first else text.replace("{after: 5s,", "{after: 50s,"), seed="s")
+        a = talk.client().handshakes()
+        a.poll()
+        a.poll()
+        a.sends("POST", "/ask")
+        effects: list[Effect] = []
+        while not late and (deadline := talk.backend.deadline()) is not None and deadline <= talk.start + 90.0:
+            effects += talk.backend.advance(deadline)
+        effects += talk.backend.advance(talk.start + 90.0)
+        given_up = [(event.at, event.channel, event.reason) for event in talk.backend.journal.given_up.latest]
+        seen.append((as_seen(effects), talk.backend.deadline(), given_up))
+        a.received.clear()
+    assert seen[0] == seen[1]
+    assert seen[0][0], "something is due"
+
+
+@pytest.mark.parametrize("start", [1000.0, 1000.0000004, 1000.0000006, 0.1])
+def test_an_action_is_performed_at_its_deadline_and_not_before(conversation: Talk, start: float) -> None:
+    """Times in seconds are rounded to microseconds, those of a session from its first request."""
+    talk = conversation(STATS, start=start)
+    a = talk.client()
+    a.sends("POST", STATS_PATH, ASK)
+    deadline = talk.backend.deadline()
+    assert deadline is not None
+    assert round(deadline - start, 9) == 0.034
+    assert talk.backend.advance(deadline - 0.0000008) == []
+    assert len(talk.backend.advance(deadline)) == 1
+
+
+def test_a_reply_is_sent_once_by_a_graceful_stop(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client()
+    a.sends("POST", STATS_PATH, ASK)
+    talk.do(talk.backend.release_all(talk.now))
+    talk.at(1.0)
+    a.receives((0.0, 200, done(67)))
+    talk.do(talk.backend.release_all(talk.now))
+    a.receives()
+    talk.logged("warning: test.yaml:7:5: event 1 of 'stats' on /v2/me/workbins for session 1 is given up: no conn")
+
+
+def test_a_static_reply_with_a_number_may_have_a_percent_sign(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n  - name: x\n    request: {method: GET, path: /x}\n"
+        "    reply: {body: {referenceId: 1, text: '100 % %d', done: true}}\n"
+        "    events: [{channel: /c, data: {referenceId: 1, text: '%s'}}]\n"
+    )
+    a = talk.client().connects()
+    for number in (1, 2):
+        a.sends("GET", "/x")
+        event: Received = (0.0, "/c", {"referenceId": number, "text": "%s"})
+        a.receives((0.0, 200, {"referenceId": number, "text": "100 % %d", "done": True}), event)
+
+
+def test_true_is_no_reference_number(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n"
+        "  - {name: a, request: {method: GET, path: /a}, reply: {body: {referenceId: true}}}\n"
+        "  - {name: b, request: {method: GET, path: /b}, reply: {body: {referenceId: 1}}}\n"
+    )
+    a = talk.client()
+    a.sends("GET", "/a")
+    a.sends("GET", "/b")
+    a.receives((0.0, 200, {"referenceId": True}), (0.0, 200, {"referenceId": 1}))
+
+
+def test_the_numbers_in_a_map_and_the_uris_in_events_are_live_with_templates_too(conversation: Talk) -> None:
+    talk = conversation("""
+exchanges:
+  - name: x
+    request: {method: GET, path: /x}
+    reply: {body: {referenceId: 5, referenceIds: {a: 5, b: 6}, text: {$t: hi}}}
+    events: [{channel: /c, data: {referenceId: 6, text: {$t: hi}, uri: "http://gws.old/x"}}]
+""")
+    a = talk.client().connects()
+    for one, two in ((5, 6), (7, 8)):
+        a.sends("GET", "/x")
+        a.receives(
+            (0.0, 200, {"referenceId": one, "referenceIds": {"a": one, "b": two}, "text": "hi"}),
+            (0.0, "/c", {"referenceId": two, "text": "hi", "uri": "http://replay:1/x"}),
+        )
+
+
+MANY = """
+source: {recorded: 9999-12-31T23:00:00Z}
+exchanges:
+  - name: many
+    request: {method: POST, path: /x, body: {count: {$capture: number}, gap: {$capture: pause}}}
+    events:
+      - {channel: /c, data: {$t: "{{ seq }} {{ now }}"}, count: {$t: "{{ number }}"}, gap: {$t: "{{ pause }}"}}
+"""
+
+
+def test_the_number_and_the_time_of_events_from_a_request_are_limited(conversation: Talk) -> None:
+    talk = conversation(MANY + "bayeux: {endpoint: /api/v2/notifications, max_queue: 20000}\n")
+    a = talk.client().connects()
+    a.sends("POST", "/x", {"count": 30_000, "gap": "0s"})
+    assert len(a.received) == 1 + 10_000
+    a.received.clear()
+    a.sends("POST", "/x", {"count": 3, "gap": "8760h"})
+    a.sends("POST", "/x", {"count": 10_000, "gap": "8760h"})
+    assert [data for _, what, data in a.received if what == "/c"] == ["0 9999-12-31T23:00:00Z"] * 2
+    a.received.clear()
+    a.polls = False
+    talk.do(talk.backend.advance(talk.start + 1e9))
+    assert talk.backend.deadline() is None, "nothing is due after the longest delay"
+    a.received.clear()
+    talk.logs.clear()
+
+
+def test_an_exchange_keeps_the_ids_that_other_exchanges_have_bound(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n"
+        "  - {name: a, request: {method: GET, path: [a, {$id: one}]}, reply: {body: {$id: one}}}\n"
+        "  - {name: b, request: {method: GET, path: [b, {$id: two}]}, reply: {body: [{$id: one}, {$id: two}]}}\n"
+    )
+    a = talk.client()
+    a.sends("GET", "/a/x")
+    a.sends("GET", "/b/y")
+    a.sends("GET", "/a/z")
+    assert [(what, body) for _, what, body in a.received[:2]] == [(200, '"x"'), (200, ["x", "y"])]
+    assert a.received[2][1] == 404
+    a.received.clear()
+    talk.logs.clear()

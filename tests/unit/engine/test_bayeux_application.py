@@ -6,7 +6,7 @@ import pytest
 
 from cometreel.bayeux import BayeuxSettings
 from cometreel.engine import Notification, ResponderRequest, Response
-from cometreel.engine.bayeux_application import bayeux_settings
+from cometreel.engine.bayeux_application import bayeux_settings, why_closed
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import BayeuxSection
 from cometreel.wire import Reply
@@ -187,3 +187,89 @@ def test_a_fault_with_a_status_on_a_meta_channel_has_its_headers_and_its_body(
     assert isinstance(a.last, Reply)
     assert (a.last.status, dict(a.last.headers), a.last.body) == (status, fields, body)
     a.received.clear()
+
+
+def test_events_of_a_websocket_publish_with_a_delay_fault_are_not_delayed(conversation: Talk) -> None:
+    """The next frame is not delayed either."""
+    talk = conversation(f"{CHAT}faults: [{{exchange: say, nth: 1, delay: 2s}}]\n")
+    a = talk.client()
+    socket = a.opens_socket()
+    a.handshakes(websocket=socket)
+    for _ in range(2):
+        a.sends_messages(SAY, websocket=socket)
+        assert a.meta[-1]["channel"] == "/service/chat"
+        a.receives((0.0, "/service/chat", "at once"))
+
+
+def test_two_messages_of_one_request_are_delayed_by_the_longest_of_their_delays(conversation: Talk) -> None:
+    faults = "[{meta: /meta/subscribe, delay: 2s}, {meta: /meta/unsubscribe, delay: 1s}]"
+    talk = conversation(f"{CHAT}faults: {faults}\n")
+    a = talk.client().handshakes()
+    a.sends_messages(
+        {"channel": "/meta/subscribe", "subscription": "/a"}, {"channel": "/meta/unsubscribe", "subscription": "/a"}
+    )
+    talk.at(1.9)
+    assert [message["channel"] for message in a.meta] == ["/meta/handshake"]
+    talk.at(2.0)
+    assert [message["channel"] for message in a.meta[1:]] == ["/meta/subscribe", "/meta/unsubscribe"]
+
+
+def test_a_delayed_reply_to_a_meta_message_is_sent_by_a_graceful_stop(conversation: Talk) -> None:
+    talk = conversation(f"{CHAT}faults: [{{meta: /meta/subscribe, delay: 9s}}]\n")
+    a = talk.client().handshakes()
+    a.sends_messages({"channel": "/meta/subscribe", "subscription": "/a"})
+    talk.do(talk.backend.release_all(talk.now))
+    assert [message["channel"] for message in a.meta[1:]] == ["/meta/subscribe"]
+
+
+def test_a_delay_fault_holds_a_poll_which_a_notification_answers(conversation: Talk) -> None:
+    talk = conversation(f"{CHAT}faults: [{{meta: /meta/connect, nth: 2, delay: 9s}}]\n")
+    a = talk.client().connects()
+    a.sends_messages(SAY)
+    talk.at(2.0)
+    a.receives((0.05, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
+    b = talk.client("b").connects()
+    held = b.held
+    talk.at(10.9)
+    assert b.held == held
+    talk.at(11.0)
+    assert b.held != held, "without a notification the poll times out after the delay"
+
+
+def test_a_disconnect_fault_on_a_publish_ends_its_client_only(conversation: Talk) -> None:
+    talk = conversation(
+        f"{CHAT}faults: [{{exchange: say, disconnect: true}}]\n"
+        "bayeux: {endpoint: /api/v2/notifications, max_sessions_per_browser: 5}\n"
+    )
+    a, b = talk.client("a").connects(), talk.client("b")
+    b.cookies.update(a.cookies)
+    b.connects()
+    a.sends_messages(SAY)
+    talk.at(0.5)
+    assert [*talk.backend.server.client_ids()] == [b.client_id]
+    a.received.clear()
+    talk.at(2.0)
+    b.receives((1.0, "/service/chat", "later"))
+    talk.logs.clear()
+
+
+def test_the_advice_of_a_402_is_that_of_the_scenario(conversation: Talk) -> None:
+    fault = "{meta: /meta/connect, error: '402::gone', advice: {reconnect: none}}"
+    a = conversation(f"{CHAT}faults: [{fault}]\n").client().handshakes()
+    a.poll()
+    assert (a.meta[-1]["error"], a.meta[-1]["advice"]) == ("402::gone", {"reconnect": "none"})
+
+
+def test_a_handshake_that_a_fault_refuses_with_a_status_sets_cookies(conversation: Talk) -> None:
+    talk = conversation("exchanges: []\nfaults: [{meta: /meta/handshake, status: 503, headers: {Retry-After: '7'}}]\n")
+    a = talk.client()
+    a.sends_messages({"channel": "/meta/handshake", "supportedConnectionTypes": ["long-polling"]})
+    a.receives((0.0, 503, ""))
+    assert "JSESSIONID" in a.cookies
+
+
+@pytest.mark.parametrize(("length", "reason"), [(100, "JSON"), (101, "found 101 bytes; expected at most 100")])
+def test_the_reason_for_a_closed_websocket_is_its_size_only_above_the_limit(length: int, reason: str) -> None:
+    why = why_closed("x" * length, BayeuxSettings(max_message_bytes=100))
+    assert why is not None
+    assert reason in why

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cometreel.engine import Backend, Control
+from cometreel.engine import Backend, Call, Control, Response
 from cometreel.errors import FileInvalid, OptionInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import loads
+from cometreel.scenario import ExchangeBlock, FaultBlock, loads
 from cometreel.scenario.model import FAULT_ACTIONS
 from cometreel.wire import Request
 from tests.unit.engine.conftest import Talk
@@ -590,3 +590,116 @@ def test_a_reset_keeps_the_counters(conversation: Talk) -> None:
 def test_a_control_needs_only_a_backend() -> None:
     control = Control(Backend(loads(whole(SCENARIO))))
     assert (control.scenario.title, [*control.sessions], [*control.calls]) == ("a test", [], [])
+
+
+# ---------------------------------------------------------------------- what is added and removed
+def exchange(name: str, text: str, **more: JSON) -> ExchangeBlock:
+    return ExchangeBlock.model_validate(
+        {"name": name, "request": {"method": "GET", "path": "/added"}, "reply": {"text": text}, **more}
+    )
+
+
+def test_an_added_exchange_is_played_until_it_is_removed(conversation: Talk) -> None:
+    """Another exchange of its name is one that was never played."""
+    talk = conversation(SCENARIO + "  - {name: n1, request: {method: GET, path: /n}, reply: {text: '1'}}\n" + CYCLE)
+    a, control = talk.client(), control_of(talk)
+
+    def answers(path: str, times: int = 1) -> list[JSON]:
+        for _ in range(times):
+            a.sends("GET", path)
+        heard, a.received = [body if what == 200 else what for _, what, body in a.received], []
+        return heard
+
+    assert answers("/n", 3) == ["1", "2", "1"]
+    for text in ("first", "second"):
+        talk.do(control.add([exchange("new", text, repeat="fail")], now=talk.now))
+        assert answers("/added", 2) == [text, 404]
+        assert control.unplayed == ("stats", "me", "chat")
+        talk.do(control.remove(["new"], now=talk.now))
+        assert answers("/added") == [404]
+    assert answers("/n") == ["2"]
+    talk.logs.clear()
+
+
+CYCLE = "  - {name: n2, request: {method: GET, path: /n}, reply: {text: '2'}, repeat: cycle}\n"
+
+
+def test_an_addition_leaves_the_faults_as_they_are(conversation: Talk) -> None:
+    """An exchange can be removed together with the fault that names it."""
+    talk = conversation(SCENARIO + "faults: [{exchange: me, nth: 9, status: 500}]\n")
+    control = control_of(talk)
+    talk.do(control.add([exchange("new", "x")], now=talk.now))
+    fault = FaultBlock.model_validate({"exchange": "new", "status": 503})
+    talk.do(control.add([fault], now=talk.now))
+    assert [seen.written.get("exchange") for seen in control.faults] == ["me", "new"]
+    with pytest.raises(OptionInvalid, match="new"):
+        control.remove(["new"], now=talk.now)
+    talk.do(control.remove(["new", control.faults[1]], now=talk.now))
+    assert [seen.written.get("exchange") for seen in control.faults] == ["me"]
+    assert control.unplayed == ("stats", "me", "chat")
+
+
+def test_a_responder_that_was_added_is_removed_by_a_reset(conversation: Talk) -> None:
+    talk = conversation(SCENARIO)
+    a, control = talk.client(), control_of(talk)
+    control.register(lambda _: Response("from the responder"))
+    a.sends("GET", "/api/v2/me")
+    talk.do(control.reset(now=talk.now))
+    a.sends("GET", "/api/v2/me")
+    a.receives((0.0, 200, '"from the responder"'), (0.0, 201, {}))
+
+
+def test_a_reset_counts_unmatched_calls_from_0(conversation: Talk) -> None:
+    talk = conversation(SCENARIO)
+    a, control = talk.client(), control_of(talk)
+    a.sends("GET", "/nothing")
+    assert control.unmatched_count == 1
+    talk.do(control.reset(now=talk.now))
+    assert control.unmatched_count == 0
+    talk.logs.clear()
+    a.received.clear()
+
+
+def test_the_latest_sessions_are_those_with_the_latest_requests(conversation: Talk) -> None:
+    talk = conversation(SCENARIO)
+    clients = [talk.client(name) for name in "abc"]
+    for second, client in enumerate([*clients, clients[0]]):
+        talk.at(second)
+        client.sends("GET", "/api/v2/me")
+        client.received.clear()
+    control = control_of(talk)
+    assert [one.number for one in control.latest_sessions(2)] == [1, 3]
+    assert [one.number for one in control.sessions_after(1, 5)] == [2, 3]
+
+
+def test_a_push_has_its_ext(conversation: Talk) -> None:
+    talk = conversation(SCENARIO)
+    a = talk.client().connects()
+    a.polls = False
+    talk.do(control_of(talk).push(CHANNEL, 1, now=talk.now, ext={"x": 1}))
+    a.receives((0.0, CHANNEL, 1))
+    assert a.last is not None
+    assert b'"ext":{"x":1}' in a.last.body
+
+
+@pytest.mark.parametrize(
+    ("body", "numbers"), [({"operationName": "Say"}, [4]), (1, [5]), (None, []), ({"$any": "object"}, [1, 4])]
+)
+def test_calls_are_filtered_by_a_pattern_of_their_body(conversation: Talk, body: JSON, numbers: list[int]) -> None:
+    assert [call.number for call in fill(conversation(SCENARIO)).calls(body=body)] == numbers
+
+
+def test_a_listener_can_stop_during_a_call_without_effect_on_others(conversation: Talk) -> None:
+    talk = conversation(SCENARIO)
+    a, control, heard = talk.client(), control_of(talk), list[str]()
+
+    def first(call: Call) -> None:
+        heard.append(f"first {call.number}")
+        stop()
+
+    stop = control.listen(first)
+    control.listen(lambda call: heard.append(f"second {call.number}"))
+    for _ in range(2):
+        a.sends("GET", "/api/v2/me")
+    a.received.clear()
+    assert heard == ["first 1", "second 1", "second 2"]

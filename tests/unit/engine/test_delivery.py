@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cometreel.engine import Notification, ResponderRequest, Response
+from cometreel.engine import Control, Notification, ResponderRequest, Response
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Headers, Request
 from tests.unit.engine.conftest import Talk
@@ -522,3 +522,247 @@ def test_a_form_without_a_message_gets_400(conversation: Talk) -> None:
     a.sends("POST", ENDPOINT, text=b"mesage=[]")
     a.receives((0.0, 400, ""))
     talk.logged(f"warning: POST {ENDPOINT} is refused: found neither JSON nor a form with the field message; expected")
+
+
+# ---------------------------------------------------------------------- order and receivers
+@pytest.mark.parametrize("text", ["1", "{$t: '1'}"], ids=["static", "template"])
+def test_an_event_and_a_disconnect_for_a_role_go_to_its_sessions_only(conversation: Talk, text: str) -> None:
+    events = [f"{{channel: /c, data: {text}, deliver: agent-2}}", "{after: 1s, disconnect: true, deliver: agent-2}"]
+    talk = conversation(TWO_ROLES + note(*events).replace("events:", "reply: {text: ok}, events:"))
+    ann, ben = talk.client("ann", "ann").connects(), talk.client("ben", "ben").connects()
+    ann.sends("POST", "/x")
+    talk.at(2.0)
+    ann.receives((0.0, 200, "ok"))
+    ben.receives((0.0, "/c", 1 if text == "1" else "1"))
+    assert ann.meta[-1]["channel"] != "/meta/disconnect"
+    assert [message["channel"] for message in ben.meta[-2:]] == ["/meta/disconnect", "/meta/connect"]
+
+
+def test_a_batch_is_delivered_together_to_each_kind_of_receiver(conversation: Talk) -> None:
+    events = [f"{{channel: /c, data: {n}, batch: x, deliver: {to}}}" for n, to in enumerate(["all", "asker", "all"])]
+    talk = conversation(note(*events))
+    a, b = talk.client("a").connects(), talk.client("b").connects()
+    polls = len(b.meta)
+    a.sends("POST", "/x")
+    a.receives((0.0, 200, ""), (0.0, "/c", 0), (0.0, "/c", 2), (0.0, "/c", 1))
+    b.receives((0.0, "/c", 0), (0.0, "/c", 2))
+    assert len(b.meta) - polls == 1, "one reply to a poll has both"
+    assert talk.backend.counters.events == 5
+
+
+def test_a_session_of_the_role_without_a_client_gets_the_notification_later(conversation: Talk) -> None:
+    talk = conversation(TWO_ROLES + note("{channel: /c, data: 1, deliver: agent-2}"))
+    ann, ben = talk.client("ann", "ann").connects(), talk.client("ben", "ben")
+    ben.sends("POST", "/x")
+    ann.sends("POST", "/x")
+    talk.at(1.0)
+    ben.connects()
+    ben.receives((0.0, 200, ""), (1.0, "/c", 1), (1.0, "/c", 1))
+    ann.receives((0.0, 200, ""))
+
+
+def test_a_role_that_only_deliver_names_is_not_given_to_a_session_with_a_role(conversation: Talk) -> None:
+    talk = conversation(
+        "roles: {agent-1: {user: kim}, agent-2: {}}\n" + note("{channel: /c, data: 1, deliver: agent-2}")
+    )
+    a, b, kim = talk.client("a").connects(), talk.client("b").connects(), talk.client("kim", "kim").connects()
+    a.sends("POST", "/x")
+    a.receives((0.0, 200, ""))
+    b.receives((0.0, "/c", 1))
+    kim.receives()
+
+
+def test_an_event_for_a_publisher_that_has_gone_goes_to_the_other_clients_of_its_session(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n  - {name: say, request: {publish: /s}, events: [{after: 1s, channel: /c, data: 1}]}\n"
+        + BAYEUX
+        + "max_sessions_per_browser: 5}\n"
+    )
+    a, b = talk.client("a").connects(), talk.client("b")
+    b.cookies.update(a.cookies)
+    b.connects()
+    a.sends_messages({"channel": "/s"})
+    a.polls = False
+    a.sends_messages({"channel": "/meta/disconnect"})
+    talk.at(2.0)
+    a.receives()
+    b.receives((1.0, "/c", 1))
+
+
+@pytest.mark.parametrize("deliver", ["asker", "all", "subscribers"])
+def test_the_notifications_of_a_responder_are_in_the_order_of_their_delays_at_any_speed(
+    conversation: Talk, deliver: str
+) -> None:
+    def answer(_: ResponderRequest) -> Response:
+        return Response({}, events=[Notification("/c", n, after, deliver=deliver) for n, after in ((2, 2.0), (1, 1.0))])
+
+    for speed in (0.0, 1.0):
+        talk = conversation(note(), speed=speed)
+        talk.backend.register(answer)
+        a, b = talk.client("a").connects("/c"), talk.client("b").connects("/c")
+        a.sends_messages({"channel": "/s", "data": 1})
+        a.sends("POST", "/x")
+        talk.at(5.0)
+        assert [data for _, what, data in a.received if what == "/c"] == ([1, 2, 1, 2] if not speed else [1, 1, 2, 2])
+        assert len(b.received) == (0 if deliver == "asker" else 4)
+        a.received.clear()
+        b.received.clear()
+
+
+def test_the_report_names_the_event_of_a_responder(conversation: Talk) -> None:
+    def answer(_: ResponderRequest) -> Response:
+        return Response({}, events=[Notification(f"/{name}", 1, deliver="subscribers") for name in "ab"])
+
+    talk = conversation(note())
+    talk.backend.register(answer)
+    a = talk.client().connects("/a")
+    a.sends("POST", "/x")
+    a.receives((0.0, 200, {}), (0.0, "/a", 1))
+    assert [(event.cause, event.event, event.channel) for event in talk.backend.journal.given_up.latest] == [
+        ("the responder of call 1", 2, "/b")
+    ]
+    talk.logs.clear()
+
+
+@pytest.mark.parametrize(("status", "successful"), [(399, True), (400, False)])
+def test_a_responder_refuses_a_publish_with_an_error_status(conversation: Talk, status: int, successful: bool) -> None:
+    talk = conversation(note())
+    talk.backend.register(lambda _: Response({}, status=status))
+    a = talk.client().handshakes()
+    a.sends_messages({"channel": "/s", "data": 1})
+    assert a.meta[-1]["successful"] is successful
+
+
+# ---------------------------------------------------------------------- more of the timeline
+LATER = (
+    "exchanges:\n"
+    + "".join(f"  - {{name: {name}, request: {{method: POST, path: /{name}}}}}\n" for name in ("come", "go"))
+    + "  - {name: one, as: one, request: {method: POST, path: /who}, reply: {text: one}}\nroles: {one: {}, two: {}}\n"
+)
+
+
+def posts(client: Client, *paths: str) -> None:
+    for path in paths:
+        client.sends("POST", path)
+    client.received = [each for each in client.received if each[1] != 200]
+
+
+def test_entries_for_all_roles_continue_when_a_session_gets_its_role(conversation: Talk) -> None:
+    talk = conversation(timeline("since: come, after: 2s, channel: /c, data: all", head=LATER))
+    a = talk.client().connects()
+    posts(a, "/come")
+    talk.at(1.0)
+    posts(a, "/who", "/come")
+    talk.at(9.0)
+    a.receives((2.0, "/c", "all"))
+
+
+def test_a_session_with_a_role_gets_the_entries_for_all_roles_too(conversation: Talk) -> None:
+    entries = ["since: come, channel: /c, data: all", "as: one, since: come, channel: /c, data: one"]
+    talk = conversation(timeline(*entries, head=LATER))
+    a = talk.client().connects()
+    posts(a, "/who", "/come")
+    a.receives((0.0, "/c", "all"), (0.0, "/c", "one"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "heard"),
+    [
+        ([("/come", 0.0), ("/who", 1.0)], True),
+        ([("/come", 0.0), ("/go", 0.0), ("/who", 1.0)], False),
+        ([("/come", 0.0), ("/go", 1.0), ("/who", 2.0)], False),
+        ([("/come", 0.0), ("/go", 1.0), ("/come", 2.0), ("/who", 3.0)], True),
+    ],
+)
+def test_an_entry_of_a_role_starts_when_it_is_assigned_unless_the_entry_is_over(
+    conversation: Talk, steps: list[tuple[str, float]], heard: bool
+) -> None:
+    talk = conversation(timeline("as: one, since: come, until: go, channel: /c, data: 1", head=LATER))
+    a = talk.client().connects()
+    for path, at in steps:
+        talk.at(at)
+        posts(a, path)
+    talk.at(5.0)
+    assert [data for _, _, data in a.received] == [1] * heard
+    a.received.clear()
+
+
+def test_a_publish_starts_and_ends_timeline_entries(conversation: Talk) -> None:
+    exchanges = (
+        "exchanges: [{name: say, request: {publish: /s, data: 1}}, {name: stop, request: {publish: /s, data: 2}}]\n"
+    )
+    talk = conversation(
+        timeline("since: say, until: stop, after: 1s, count: 9, gap: 1s, channel: /c, data: 1", head=exchanges)
+    )
+    a = talk.client().connects()
+    a.sends_messages({"channel": "/s", "data": 1})
+    talk.at(2.5)
+    a.sends_messages({"channel": "/s", "data": 2})
+    talk.at(9.0)
+    a.receives((1.0, "/c", 1), (2.0, "/c", 1))
+
+
+def test_a_client_that_expires_has_not_disconnected(conversation: Talk) -> None:
+    talk = conversation(timeline("since: disconnect, channel: /c, data: 1, deliver: all"))
+    a, b, witness = talk.client("a").connects(), talk.client("b").connects(), talk.client("witness").connects()
+    a.disconnects()
+    talk.at(60.0)
+    witness.receives()
+    b.polls = False
+    b.sends_messages({"channel": "/meta/disconnect"})
+    witness.receives((60.0, "/c", 1))
+    a.receives()
+
+
+def test_an_entry_starts_with_the_subscription_to_any_channel(conversation: Talk) -> None:
+    talk = conversation(timeline("since: subscribe, after: 1s, channel: /c, data: 1"))
+    a = talk.client().connects("/a")
+    talk.at(2.0)
+    a.receives((1.0, "/c", 1))
+
+
+# ---------------------------------------------------------------------- more of the reports
+def test_an_entry_whose_role_was_never_assigned_is_reported_once_and_only_if_it_was_reached(conversation: Talk) -> None:
+    entries = [f"as: a, since: {since}, channel: /{since}, data: 1" for since in ("connect", "subscribe")]
+    talk = conversation(timeline(*entries, "since: connect, channel: /c, data: 1", head="roles: {a: {user: ann}}\n"))
+    a, b = talk.client("a").connects(), talk.client("b").connects()
+    stop(talk)
+    a.receives((0.0, "/c", 1))
+    b.receives((0.0, "/c", 1))
+    assert given_up(talk) == [("timeline entry 1", 1, "/connect", "role never assigned")]
+    talk.logs.clear()
+
+
+def test_each_reason_of_each_cause_is_logged_once_until_a_reset(conversation: Talk) -> None:
+    talk = conversation(
+        timeline(
+            *[f"as: {name}, since: handshake, channel: /c, data: 1" for name in "ab"],
+            head="roles: {a: {user: ann}, b: {user: ben}}\n" + note("{channel: /c, data: 1}"),
+        ),
+        max_waiting=1,
+    )
+    for _ in range(2):
+        for _ in range(3):
+            talk.client().sends("POST", "/x")
+            talk.clients[-1].sends("POST", "/x")
+            talk.clients[-1].received.clear()
+        talk.client().handshakes()
+        stop(talk)
+        assert [line.partition("given up: ")[2].partition(";")[0] for line in talk.logs] == [
+            "queue full",
+            "no connection in time",
+            "role never assigned",
+            "role never assigned",
+        ]
+        talk.logs.clear()
+        talk.do(talk.backend.reset(talk.now))
+
+
+def test_a_push_that_no_client_gets_is_reported(conversation: Talk) -> None:
+    talk = conversation(note())
+    a = talk.client().connects()
+    a.sends_messages({"channel": "/meta/disconnect"})
+    talk.do(Control(talk.backend).push("/c", 1, now=talk.now))
+    assert given_up(talk) == [("a push", 1, "/c", "client gone")]
+    talk.logged("warning: the event of a push on /c for session 1 is given up: client gone; ")
+    a.receives()

@@ -65,6 +65,8 @@ class ScriptedEngine:
                 return [Accept(request.id), Frame(request.id, "welcome")]
             case "/release":  # a reply, and one for every held request
                 return [*(Reply(other, 204) for other in sorted(self.held)), Reply(request.id, 200)]
+            case "/now and release":
+                return [Reply(request.id, 200), *(Reply(other, 204) for other in sorted(self.held))]
         self.held.add(request.id)
         return []
 
@@ -494,5 +496,50 @@ def test_a_websocket_passes_its_actions_to_a_callback() -> None:
         driver.apply(lambda _now: [Frame(1, "too late")])
         assert actions == [Accept(1), Frame(1, "welcome"), Frame(1, "echo hello")]
         assert engine.seen == ["frame 1 hello", "gone 1"]
+
+    run_in_virtual_time(run())
+
+
+def test_effects_that_come_after_a_reply_are_performed() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        driver.begin(ask(driver, "/held"))
+        held = driver.hold(1)
+        assert driver.begin(ask(driver, "/now and release")) == Reply(2, 200)
+        assert await held == Reply(1, 204)
+
+    run_in_virtual_time(run())
+
+
+def test_a_callback_that_reports_a_write_does_not_take_the_reply_to_the_current_request() -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
+        driver.begin(ask(driver, "/held"))
+        driver.hold_for(1, lambda _: driver.written(1))
+        assert driver.begin(ask(driver, "/release")) == Reply(2, 200)
+
+    run_in_virtual_time(run())
+
+
+def test_repetitions_are_logged_after_a_second_also_before_the_next_deadline(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        engine.due = [(1030.0, Reply(1, 200))]
+        driver.apply(lambda _: [Log("warning", "again")] * 3)
+        await asyncio.sleep(1.5)
+        assert [record.message for record in caplog.records] == ["again", "2 times more: again"]
+
+    run_in_virtual_time(run())
+
+
+def test_a_reply_to_a_cancelled_future_is_ignored() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
+        driver = Driver(engine)
+        driver.begin(ask(driver, "/held"))
+        driver.hold(1).cancel()
+        driver.apply(lambda _: [Reply(1, 200)])
 
     run_in_virtual_time(run())

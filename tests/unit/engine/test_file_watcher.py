@@ -73,6 +73,17 @@ async def test_a_file_that_comes_into_a_folder_counts_as_an_edit(tmp_path: Path)
     assert titles == ["first"]
 
 
+async def test_a_file_is_not_loaded_while_it_is_being_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file, whole = tmp_path / "a.yaml", FIRST.replace("first", "second")
+    file.write_text(FIRST)
+    async with following([file]) as titles:
+        for length in (5, 9, len(whole)):
+            file.write_text(whole[:length])
+            await asyncio.sleep(0)
+        await until(lambda: titles)
+    assert (titles, caplog.messages) == (["second"], [])
+
+
 @pytest.mark.parametrize(
     "edit",
     [

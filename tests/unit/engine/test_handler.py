@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cometreel.engine import Notification, ResponderRequest, Response
+from cometreel.engine.responders import responder_request
+from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
+from cometreel.scenario import loads, normalize_request
+from cometreel.wire import Headers, Request
 from tests.unit.engine.conftest import Talk
-from tests.unit.engine.conversation import Client
+from tests.unit.engine.conversation import Client, Conversation, Received, whole
 
 
 def replies_to(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
@@ -187,7 +191,8 @@ def test_a_template_that_fails_is_logged_and_answered_500(conversation: Talk) ->
         """
 exchanges:
   - {name: bad, request: {method: POST, path: /x, body: {n: {$capture: n}}}, reply: {body: {x: {$t: "{{ 1 / n }}"}}}}
-"""
+""",
+        repeat="fail",
     )
     a = talk.client()
     a.sends("POST", "/x", {"n": 0})
@@ -383,3 +388,359 @@ exchanges:
     a.received.clear()
     assert a.last is not None
     assert a.last.headers.get("content-length") == length
+
+
+def test_a_head_uses_the_values_of_its_request_and_keeps_none(conversation: Talk) -> None:
+    talk = conversation("""
+exchanges:
+  - name: user
+    request: {method: GET, path: [users, {$capture: session.who}, {$id: desk}]}
+    reply: {body: {who: {$t: "{{ session.who }}"}, desk: {$id: desk}, referenceId: {$t: "{{ ref }}"}}}
+""")
+    a = talk.client()
+    for method, path in (("HEAD", "/users/ann/d1"), ("HEAD", "/users/ben/d2"), ("GET", "/users/zoe/d3")):
+        a.sends(method, path)
+    users = (("ann", "d1", 0), ("ben", "d2", 0), ("zoe", "d3", 1))
+    replies: list[Received] = [(0.0, 200, {"who": who, "desk": desk, "referenceId": ref}) for who, desk, ref in users]
+    a.receives(*replies)
+
+
+def test_a_head_whose_template_fails_gets_the_status_of_its_get(conversation: Talk) -> None:
+    talk = conversation("""
+exchanges:
+  - {name: bad, request: {method: GET, path: /x}, reply: {text: {$t: "{{ 1 / 0 }}"}}}
+  - {name: own, request: {method: HEAD, path: /y}, reply: {status: 200}}
+  - {name: bad too, request: {method: GET, path: /y}, reply: {text: {$t: "{{ 1 / 0 }}"}}}
+""")
+    a = talk.client()
+    assert [replies_to(a, method, "/x", 1)[0] for method in ("HEAD", "GET")] == [500, 500]
+    talk.logged("error: 'bad' can't be played: ", "error: 'bad' can't be played: ")
+    a.sends("HEAD", "/y")
+    a.receives((0.0, 200, ""))
+
+
+def test_a_head_requires_the_login_of_its_get(conversation: Talk) -> None:
+    a = conversation(numbered(), auth="session").client()
+    assert [replies_to(a, method, "/n", 1)[0] for method in ("HEAD", "GET")] == [403, 403]
+
+
+# ---------------------------------------------------------------------------------------------- near misses
+def nearest(talk: Conversation) -> list[str]:
+    """Return the names of the exchanges that the last miss lists."""
+    miss = talk.backend.calls[-1].miss
+    assert miss is not None
+    return [near.exchange.name for near in miss.nearest]
+
+
+def misses(conversation: Talk, scenario: str, method: str, path: str, body: JSON = None) -> Conversation:
+    """Send a request that no exchange answers."""
+    talk = conversation(scenario)
+    a = talk.client()
+    a.sends(method, path, body)
+    talk.logs.clear()
+    a.received.clear()
+    return talk
+
+
+def test_the_three_exchanges_with_the_fewest_differences_are_listed_closest_first(conversation: Talk) -> None:
+    bodies = ["{a: 9, b: 9, c: 9, d: 9}", "{a: 1, b: 9, c: 9, d: 9}", "{a: 1, b: 1, c: 1, d: 9}", "{a: 1, b: 1}"]
+    scenario = "exchanges:\n" + "".join(
+        f"  - {{name: {name}, request: {{method: POST, path: /p, body: {body}}}}}\n"
+        for name, body in zip("wxyz", bodies, strict=True)
+    )
+    talk = misses(conversation, scenario, "POST", "/p", {"a": 1, "b": 1, "c": 1, "d": 1})
+    assert nearest(talk) == ["y", "z", "x"]
+
+
+def test_of_equally_close_exchanges_the_one_that_agrees_in_more_comes_first(conversation: Talk) -> None:
+    talk = misses(
+        conversation,
+        """
+exchanges:
+  - {name: less, request: {method: POST, path: /p, body: {$partial: {n: 2}}}}
+  - {name: more, request: {method: POST, path: /p, body: {$partial: {n: 2, a: 1, b: 1}}}}
+""",
+        "POST",
+        "/p",
+        {"n": 1, "a": 1, "b": 1},
+    )
+    assert nearest(talk) == ["more", "less"]
+
+
+def test_an_exchange_with_a_similar_path_is_closer_than_one_with_another_path(conversation: Talk) -> None:
+    paths = ["/zzz/qqq", "/api/v2/workbin", "/xxx/yyy"]
+    scenario = "exchanges:\n" + "".join(f"  - {{name: {p}, request: {{method: GET, path: {p}}}}}\n" for p in paths)
+    assert nearest(misses(conversation, scenario, "GET", "/api/v2/workbins"))[0] == "/api/v2/workbin"
+
+
+@pytest.mark.parametrize(("number", "more"), [(10, False), (11, True)])
+def test_ten_differences_of_an_exchange_are_listed(conversation: Talk, number: int, more: bool) -> None:
+    body = ", ".join(f"m{n}: 1" for n in range(number))
+    talk = conversation(f"exchanges:\n  - {{name: x, request: {{method: POST, path: /p, body: {{{body}}}}}}}\n")
+    a = talk.client()
+    a.sends("POST", "/p", {f"m{n}": 2 for n in range(number)})
+    (_, _, reply) = a.received.pop()
+    assert isinstance(reply, dict)
+    assert isinstance(reply["nearest"], list)
+    (near,) = reply["nearest"]
+    assert isinstance(near, dict)
+    assert isinstance(near["differs"], list)
+    (log,) = talk.logs
+    talk.logs.clear()
+    assert (len(near["differs"]), log.count("is 2, expected 1"), "and more" in log) == (10, 10, more)
+
+
+def test_a_near_miss_that_matches_has_the_reason_in_its_json(conversation: Talk) -> None:
+    talk = conversation(numbered("fail"))
+    a = talk.client()
+    assert replies_to(a, "GET", "/n", 2) == ["1", "2"]
+    a.sends("GET", "/n")
+    (_, _, reply) = a.received.pop()
+    assert isinstance(reply, dict)
+    why = "it is used up: played 1 times in this session, and `repeat: fail`"
+    assert reply["nearest"] == [{"exchange": "one", "agreed": [], "differs": [], "but": why}]
+    talk.logs.clear()
+
+
+def test_a_used_up_group_is_reported_with_the_plays_of_its_last_exchange(conversation: Talk) -> None:
+    talk = conversation(numbered("last"))
+    a = talk.client()
+    assert replies_to(a, "GET", "/n", 4) == ["1", "2", "2", "2"]
+    talk.do(talk.backend.replace(loads(whole(numbered("fail")), "test.yaml"), talk.now))
+    assert replies_to(a, "GET", "/n", 1) == [404]
+    used_up = "it is used up: played 3 times in this session"
+    talk.logged(f"warning: no exchange answers GET /n; nearest: 'one' (test.yaml:7:5) matches, but {used_up}")
+
+
+def test_a_method_that_another_exchange_of_the_path_has_is_no_wrong_method(conversation: Talk) -> None:
+    talk = conversation("""
+exchanges:
+  - {name: get, request: {method: GET, path: /p}}
+  - {name: post, request: {method: POST, path: /p, body: {a: 1}}}
+""")
+    a = talk.client()
+    assert replies_to(a, "POST", "/p", 1, {"a": 2}) == [404]
+    assert replies_to(a, "PUT", "/p", 1, {"a": 2}) == [405]
+    assert a.last is not None
+    assert a.last.headers.get("allow") == "GET, POST"
+    talk.logs.clear()
+
+
+# ---------------------------------------------------------------------------------------------- roles, refusals
+def test_a_session_keeps_its_role_if_a_request_has_the_value_of_another_role(conversation: Talk) -> None:
+    any_body = "  - {name: any, request: {method: POST, path: /any, body: {$any: anything}}, reply: {text: ok}}\n"
+    talk = conversation(f"{ROLES}{any_body}  - {{name: say, request: {{publish: /say, data: {{$any: anything}}}}}}\n")
+    a = talk.client(user="ann").connects()
+    assert replies_to(a, "POST", "/any", 1, {"about": "ben"}) == ["ok"]
+    a.sends_messages({"channel": "/say", "data": {"about": "ben"}})
+    assert replies_to(a, "POST", "/s", 1) == [{"n": 1}]
+
+
+def test_the_values_of_one_form_assign_no_role_to_the_sender_of_another(conversation: Talk) -> None:
+    talk = conversation(ROLES)
+    roles = []
+    for kind, user in (("text/plain", "ann"), (FORM, "ann"), (FORM, "ben")):
+        client = talk.client(user)
+        client.headers["Content-Type"] = kind
+        client.sends("POST", "/sign-in", text=f"user={user}".encode())
+        client.received.clear()
+        roles.append(talk.backend.calls[-1].role)
+    talk.logs.clear()
+    assert roles == [None, "agent-1", "agent-2"]
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def test_a_session_without_a_role_does_not_get_the_answer_of_one_with_a_role(conversation: Talk) -> None:
+    """Both send equal requests, whose candidates are remembered."""
+    talk = conversation(ROLES)
+    ben, first, second = talk.client("b", user="ben"), talk.client("1"), talk.client("2")
+    for _ in range(2):
+        assert replies_to(ben, "POST", "/s", 2) == [{"n": 2}] * 2
+    assert replies_to(first, "POST", "/s", 2) == [{"n": 1}] * 2
+    assert replies_to(second, "GET", "/two", 1) == [{}]
+    assert replies_to(first, "GET", "/two", 1) == [404]
+    assert replies_to(ben, "GET", "/two", 1) == [{}]
+    talk.logs.clear()
+
+
+def test_two_roles_of_one_user_are_assigned_as_the_first_one(conversation: Talk) -> None:
+    talk = conversation(ROLES.replace("user: ben", "user: ann"))
+    assert replies_to(talk.client(user="ann"), "POST", "/s", 1) == [{"n": 1}]
+
+
+def test_a_role_that_a_login_replaces_is_free_again(conversation: Talk) -> None:
+    talk = conversation(ROLES)
+    a = talk.client("a")
+    assert replies_to(a, "POST", "/s", 1) == [{"n": 1}]
+    a.user = "ben"
+    assert replies_to(a, "POST", "/s", 1) == [{"n": 2}]
+    assert replies_to(talk.client("b"), "POST", "/s", 1) == [{"n": 1}]
+
+
+def test_the_round_of_one_group_does_not_start_another_one_again(conversation: Talk) -> None:
+    scenario = numbered("cycle") + numbered().partition("exchanges:\n")[2].replace("/n", "/m").replace(
+        "name: ", "name: m"
+    )
+    a = conversation(scenario).client()
+    assert replies_to(a, "GET", "/m", 1) == ["1"]
+    assert replies_to(a, "GET", "/n", 3) == ["1", "2", "1"]
+    assert replies_to(a, "GET", "/m", 1) == ["2"]
+
+
+def test_a_responder_is_not_asked_before_the_login(conversation: Talk) -> None:
+    talk = conversation(numbered(), auth="session")
+    talk.backend.register(lambda _: Response({"secret": 1}))
+    assert replies_to(talk.client("a"), "GET", "/n", 1) == [403]
+    assert replies_to(talk.client("b", user="ann"), "GET", "/n", 1) == [{"secret": 1}]
+
+
+def test_a_responder_can_change_what_it_gets_without_effect_on_other_sessions(conversation: Talk) -> None:
+    talk = conversation("""
+exchanges:
+  - name: keep
+    request: {method: POST, path: /keep, body: {list: {$capture: session.list}}}
+    reply: {body: {$t: "{{ session.list }}"}}
+""")
+    seen: list[JSON] = []
+
+    def respond(request: ResponderRequest) -> Response | None:
+        assert isinstance(request.body, dict)
+        kept = request.session.get("list")
+        seen.append([kept and [*kept] if isinstance(kept, list) else kept, request.headers.get("x-field")])
+        for value in (kept, request.body["list"]):
+            if isinstance(value, list):
+                value.append("changed")
+        return None
+
+    talk.backend.register(respond)
+    a, b = talk.client("a"), talk.client("b")
+    for client in (a, a, b, b):
+        client.sends("POST", "/keep", {"list": [1]})
+        client.receives((0.0, 200, [1]))
+    assert seen == [[None, None], [[1], None]] * 2
+
+
+def test_the_first_value_of_a_repeated_field_is_that_of_a_responder() -> None:
+    request = Request(1, "GET", "/x", "", Headers([("X-Field", "one"), ("x-field", "two")]))
+    seen = responder_request(normalize_request(request), None, None, {})
+    assert seen.headers == {"x-field": "one"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ({"a": 1}, "return value: a mapping; expected a Response or None"),
+        (Response, "return value: "),
+    ],
+)
+def test_a_responder_that_returns_something_else_is_reported(conversation: Talk, answer: object, text: str) -> None:
+    talk = conversation(numbered())
+
+    def wrong(_: ResponderRequest) -> Response | None:
+        return answer  # type: ignore[return-value]  # wrong on purpose
+
+    talk.backend.register(wrong)
+    assert replies_to(talk.client(), "GET", "/n", 1) == [500]
+    talk.logged(f"error: the responder wrong failed: OptionInvalid: {text}")
+
+
+def test_an_async_responder_is_refused(conversation: Talk) -> None:
+    async def respond(_: ResponderRequest) -> Response | None:
+        return None
+
+    with pytest.raises(OptionInvalid, match="respond is an async function; expected a function without async"):
+        conversation(numbered()).backend.register(respond)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("after", [float("inf"), float("nan"), -1, True, "1s"])
+def test_a_delay_that_is_no_number_of_seconds_is_refused(after: float) -> None:
+    with pytest.raises(OptionInvalid, match="expected a number of seconds, 0 or more"):
+        Notification("/c", 1, after_seconds=after)
+
+
+# ---------------------------------------------------------------------------------------------- faults together
+@pytest.mark.parametrize(
+    ("faults", "heard"),
+    [
+        (["delay: 2s", "delay: 3s"], [(2.0, "/c", 1), (3.0, "/d", 2), (6.0, 200, {})]),
+        (["drop-event: 1", "duplicate-event: true"], [(1.0, 200, {}), (3.0, "/d", 2), (3.0, "/d", 2)]),
+        (["duplicate-event: true", "drop-event: 1"], [(1.0, 200, {}), (3.0, "/d", 2), (3.0, "/d", 2)]),
+        (
+            ["duplicate-event: 2", "duplicate-event: 2"],
+            [(1.0, 200, {}), (2.0, "/c", 1), *[(3.0, "/d", 2)] * 4],
+        ),
+    ],
+)
+def test_several_faults_of_one_request_add_up(
+    conversation: Talk, faults: list[str], heard: list[tuple[float, str, JSON]]
+) -> None:
+    talk = conversation(FAULTY + "faults:\n" + "".join(f"  - {{exchange: x, {fault}}}\n" for fault in faults))
+    a = talk.client().connects()
+    a.sends("POST", "/x")
+    talk.at(9.0)
+    a.receives(*heard)
+
+
+def test_a_disconnect_fault_comes_with_the_delayed_reply_and_before_its_events(conversation: Talk) -> None:
+    faulty = FAULTY.replace("after: 2s", "after: 1s").replace("after: 3s", "after: 500ms")
+    talk = conversation(f"{faulty}faults: [{{exchange: x, disconnect: true}}]\n")
+    a = talk.client().connects()
+    a.sends("POST", "/x")
+    talk.at(4.0)
+    a.receives((0.5, "/d", 2), (1.0, 200, {}))
+    assert a.meta[-1]["advice"] == {"reconnect": "none"}
+    talk.logged("warning: test.yaml:7:5: event 1 of 'x' on /c for session 1 is given up: client gone;")
+
+
+def test_a_broken_connection_has_no_status_in_the_journal(conversation: Talk) -> None:
+    talk = conversation(f"{FAULTY}faults: [{{exchange: x, broken: true}}]\n", speed=0)
+    a = talk.client()
+    a.sends("POST", "/x")
+    a.receives((0.0, "Drop", None))
+    assert [(call.outcome, call.status) for call in talk.backend.calls] == [("played", None)]
+
+
+def test_a_fault_for_a_role_has_no_effect_on_others(conversation: Talk) -> None:
+    roles = "roles: {agent-1: {user: ann}, agent-2: {user: ben}}\n"
+    talk = conversation(f"{roles}{FAULTY}faults: [{{exchange: x, as: agent-1, status: 503}}]\n", speed=0)
+    answers = [replies_to(talk.client(str(user), user=user), "POST", "/x", 1)[0] for user in ("ann", "ben", None)]
+    assert answers == [503, {}, {}]
+
+
+def test_a_fault_on_the_nth_subscription_to_a_channel_does_not_count_other_channels(conversation: Talk) -> None:
+    talk = conversation("exchanges: []\nfaults: [{meta: /meta/subscribe, channel: /d, nth: 2, error: '403::no'}]\n")
+    a = talk.client().handshakes()
+    subscriptions: list[JSON] = ["/c", "/d", "/e", ["/e", "/d"], "/d"]
+    for subscription in subscriptions:
+        a.sends_messages({"channel": "/meta/subscribe", "subscription": subscription})
+    assert [message["successful"] for message in a.meta[1:]] == [True, True, True, False, True]
+
+
+def test_a_rate_hits_other_requests_of_each_user_and_some_of_each(conversation: Talk) -> None:
+    talk = conversation(f"{FAULTY}faults: [{{exchange: x, rate: 0.5, status: 503}}]\n", speed=0)
+    ann, ben = (replies_to(talk.client(user, user=user), "POST", "/x", 40) for user in ("ann", "ben"))
+    assert ann != ben
+    assert all(10 < answers.count(503) < 30 for answers in (ann, ben))
+    again = conversation(f"{FAULTY}faults: [{{exchange: x, rate: 0.5, status: 503}}]\n", speed=0)
+    assert replies_to(again.client("ben", user="ben"), "POST", "/x", 40) == ben, "in each run the same"
+
+
+def test_a_content_type_in_lower_case_is_the_only_one(conversation: Talk) -> None:
+    text = "{name: x, request: {method: GET, path: /x}, reply: {headers: {content-type: text/x}, body: TEXT}}"
+    for body in ("1", "{$t: x}"):
+        a = conversation(f"exchanges:\n  - {text.replace('TEXT', body)}\n").client()
+        a.sends("GET", "/x")
+        a.received.clear()
+        assert a.last is not None
+        assert a.last.headers.get_all("content-type") == ["text/x"]
+
+
+def test_a_body_of_exactly_the_maximum_size_is_accepted(conversation: Talk) -> None:
+    a = conversation(numbered(), max_body=10).client()
+    a.sends("GET", "/n", text=b"x" * 10)
+    a.received.clear()
+    assert a.last is not None
+    assert a.last.status != 413
+    a.talk.logs.clear()

@@ -79,3 +79,15 @@ def test_more_than_100_different_lines_a_second_are_counted(limiter: LogLimiter,
     ]
     limiter.add(Log("warning", "no exchange answers GET /later"), 1.0)
     assert written[-1] == "warning: no exchange answers GET /later"
+
+
+def test_the_deadline_is_that_of_the_line_that_was_written_first(limiter: LogLimiter, written: list[str]):
+    other = Log("error", "a responder failed")
+    limiter.add(MISS, 0.0)
+    limiter.add(other, 0.5)
+    limiter.add(MISS, 0.6)
+    limiter.add(other, 0.7)
+    assert limiter.deadline == 1.0
+    limiter.advance(1.0)
+    assert limiter.deadline == 1.5
+    assert written[2:] == ["warning: once more: no exchange answers GET /a"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cometreel.engine import ReplaySettings
+from cometreel.engine.counters import BOUNDS, Histogram
 from cometreel.engine.id_generator import IdGenerator, user_id
 from cometreel.engine.matching import RoleAllocator
 from cometreel.engine.play_state import PlayState, References
@@ -172,6 +173,7 @@ def test_ids_depend_on_seed_node_and_number_and_on_the_nonce_only_without_a_seed
         return IdGenerator(seed, node, nonce).new("client")
 
     assert first("s", "n", "1") == first("s", "n", "2")
+    assert first("", "n", "1") == first("", "n", "2"), "an empty seed is one"
     different = [
         first(None, "n", "1"),
         first(None, "n", "2"),
@@ -229,3 +231,12 @@ def test_an_invalid_setting_is_refused_with_its_reason(name: str, value: JSON, s
     with pytest.raises(OptionInvalid) as refused:
         ReplaySettings().under({name: value})
     assert str(refused.value).startswith(sentence)
+
+
+# ------------------------------------------------------------------------------------------------ durations
+def test_a_duration_is_counted_in_its_bucket_and_a_negative_one_as_0() -> None:
+    histogram = Histogram()
+    for seconds in (-0.5, 0.0, BOUNDS[1], BOUNDS[1] + 0.0001, 99.0):
+        histogram.observe(seconds)
+    assert [place for place, count in enumerate(histogram.counts) for _ in range(count)] == [0, 0, 1, 2, len(BOUNDS)]
+    assert histogram.total == BOUNDS[1] * 2 + 0.0001 + 99.0

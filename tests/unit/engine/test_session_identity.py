@@ -739,3 +739,377 @@ def test_sessions_are_listed_in_pages(conversation: Talk) -> None:
     assert [one.number for one in control.sessions_after(0, 2)] == [1, 2]
     assert [one.number for one in control.sessions_after(2, 2)] == [3, 4]
     assert [one.number for one in control.sessions_after(4, 2)] == [5]
+
+
+# ---------------------------------------------------------------------- sessions that move or end
+def test_a_client_takes_its_timeline_and_its_notifications_to_the_session_of_its_cookie(conversation: Talk) -> None:
+    """Its handshake and a request were sent at the same time, and the cookie of the request is the one that stays."""
+    entries = [
+        "{since: handshake, after: 1s, channel: /t, data: hello}",
+        "{since: handshake, until: order, after: 3s, channel: /t, data: ended}",
+        "{as: one, since: handshake, after: 500ms, channel: /t, data: for one}",
+        "{since: handshake, after: 4s, channel: /t, data: later}",
+    ]
+    roles = "roles: {one: {}, two: {}}\n"
+    chosen = "  - {name: who, as: one, request: {method: GET, path: /who}, reply: {text: one}}\n"
+    talk = conversation(roles + PUSH + chosen + "timeline: [" + ", ".join(entries) + "]\n")
+    other, a = talk.client("other").connects(), talk.client("a").handshakes()
+    browser = a.cookies["BAYEUX_BROWSER"]
+    forgets(a).sends("POST", "/order")
+    a.cookies["BAYEUX_BROWSER"] = browser
+    talk.at(2.0)
+    a.polls = True
+    a.poll()
+    a.receives(ORDERED, (2.0, "/t", "hello"), (2.0, CHANNEL, {"ready": True}))
+    a.sends("POST", "/order")
+    a.sends("GET", "/who")
+    talk.at(5.0)
+    other.receives((1.0, "/t", "hello"), (3.0, "/t", "ended"), (4.0, "/t", "later"))
+    a.receives(
+        (2.0, 200, {"statusCode": 0}),
+        (2.0, "/t", "for one"),
+        (2.0, 200, "one"),
+        (3.0, CHANNEL, {"ready": True}),
+        (4.0, "/t", "later"),
+    )
+
+
+def test_a_listener_that_sent_requests_before_its_handshake_gets_no_push_of_others(conversation: Talk) -> None:
+    talk = conversation(PUSH)
+    listener, sender = talk.client("listener"), talk.client("sender")
+    assert jobs(listener) == ["running"]
+    listener.connects()
+    sender.sends("POST", "/order")
+    talk.at(2.0)
+    sender.receives(ORDERED)
+    listener.receives()
+
+
+def test_a_push_goes_to_the_listener_that_is_left(conversation: Talk) -> None:
+    talk = conversation(PUSH)
+    first, second = talk.client("first").connects(), talk.client("second").connects()
+    first.sends_messages({"channel": "/meta/disconnect"})
+    sender = talk.client("sender")
+    sender.sends("POST", "/order")
+    talk.at(2.0)
+    sender.receives(ORDERED)
+    second.receives(READY)
+    first.receives()
+
+
+@pytest.mark.parametrize("session", ["", "session: {cookie: none}\n"])
+def test_a_push_whose_only_listener_has_gone_is_given_up(conversation: Talk, session: str) -> None:
+    talk = conversation(PUSH + session)
+    listener, sender = talk.client("listener"), talk.client("sender")
+    sender.sends("POST", "/order")
+    sender.receives(ORDERED)
+    if session:
+        talk.at(1.5)  # it waits for the listener
+    listener.connects()
+    talk.at(2.0)
+    listener.receives(READY if not session else (1.5, CHANNEL, {"ready": True}))
+    listener.sends_messages({"channel": "/meta/disconnect"})
+    sender.sends("POST", "/order")
+    talk.at(4.0)
+    sender.receives((2.0, 200, {"statusCode": 0}))
+    assert [event.reason for event in talk.backend.journal.given_up.latest] == ["client gone"]
+    talk.logs.clear()
+
+
+def test_a_websocket_that_was_closed_does_not_keep_its_session(conversation: Talk) -> None:
+    talk = conversation(PUSH + "session: {max_idle: 10s}\n")
+    a = talk.client("a")
+    socket = a.opens_socket()
+    talk.do(talk.backend.gone(socket, talk.now))
+    talk.at(11.0)
+    jobs(talk.client("other"))
+    assert [session.number for session in talk.backend.sessions] == [2]
+
+
+def test_the_idle_time_of_a_session_restarts_with_each_frame(conversation: Talk) -> None:
+    talk = conversation(PUSH + "session: {max_idle: 10s}\n")
+    a = talk.client("a")
+    assert jobs(a) == ["running"]
+    socket = a.opens_socket()
+    talk.at(8.0)
+    a.sends_messages({"channel": "/meta/connect", "clientId": "unknown"}, websocket=socket)
+    talk.do(talk.backend.gone(socket, talk.now))
+    talk.at(15.0)
+    assert jobs(a) == ["done"]
+
+
+def test_the_idle_time_of_the_session_of_a_client_id_restarts_with_each_message(conversation: Talk) -> None:
+    bayeux = "bayeux: {endpoint: /api/v2/notifications, require_cookie: false}"
+    text = PUSH.replace("bayeux: {endpoint: /api/v2/notifications}", bayeux) + "session: {max_idle: 10s}\n"
+    talk = conversation(text)
+    a, other = talk.client("a"), talk.client("other")
+    assert jobs(a) == ["running"]
+    a.handshakes()
+    cookies = dict(a.cookies)
+    talk.at(8.0)
+    a.cookies = {}
+    a.headers["Cookie"] = f"JSESSIONID={_cookie_of(other)}"
+    a.sends_messages({"channel": "/meta/disconnect"})
+    del a.headers["Cookie"]
+    a.cookies = cookies
+    talk.at(15.0)
+    assert jobs(a) == ["done"]
+
+
+def _cookie_of(client: Client) -> str:
+    """Return the session cookie of a client, which it gets with a request."""
+    jobs(client)
+    return client.cookies["JSESSIONID"]
+
+
+def test_a_websocket_keeps_the_session_that_it_has_joined(conversation: Talk) -> None:
+    """Its client has expired, because it sent no `/meta/connect`."""
+    talk = conversation(BIND.replace("cookie: none", "cookie: none\n  max_idle: 100s"))
+    a = talk.client("a")
+    value, socket = starts(a), a.opens_socket()
+    a.handshakes(websocket=socket, ext={"sid": value})
+    a.sends("POST", f"/sessions/{value}/calls")
+    for second in (60.0, 120.0, 300.0):
+        talk.at(second)
+        jobs_without_answer(talk.client("other"))
+    a.sends("POST", f"/sessions/{value}/calls")
+    assert [body for _, what, body in a.received if what == 200] == ["first", "second"]
+    a.received.clear()
+    talk.logs.clear()
+
+
+def jobs_without_answer(client: Client) -> None:
+    client.sends("GET", "/nothing")
+    client.received.clear()
+    client.talk.logs.clear()
+
+
+def test_a_session_that_a_websocket_has_joined_is_no_provisional_one(conversation: Talk) -> None:
+    talk = conversation(BIND.replace("cookie: none", "cookie: none\n  max_provisional: 2"))
+    a = talk.client("a")
+    value, socket = starts(a), a.opens_socket()
+    a.handshakes(websocket=socket, ext={"sid": value})
+    talk.do(talk.backend.gone(socket, talk.now))
+    talk.at(60.0)
+    for _ in range(5):
+        talk.client("other").handshakes()
+        talk.at(talk.now - talk.start + 60.0)
+    a.sends("GET", "/q", query=f"s={value}")
+    assert a.received.pop()[1:] == (200, value)
+    a.received.clear()
+    talk.logs.clear()
+
+
+def test_each_websocket_without_identity_plays_alone(conversation: Talk) -> None:
+    talk = conversation(NO_COOKIE)
+    for client in (talk.client("a"), talk.client("b")):
+        socket = client.opens_socket()
+        client.handshakes(websocket=socket)
+        client.sends_messages({"channel": "/service/chat", "data": "hi"}, websocket=socket)
+    assert len({call.session for call in talk.backend.calls}) == 2
+
+
+def test_addresses_are_ignored_unless_the_scenario_names_them(conversation: Talk) -> None:
+    talk = conversation(NO_COOKIE)
+    a, b = talk.client("a"), talk.client("b")
+    a.address, b.address = "10.0.0.1", "10.0.0.2"
+    assert [*jobs(a), *jobs(b)] == ["running", "done"]
+
+
+def test_of_too_many_addresses_the_one_that_is_idle_longest_is_forgotten(conversation: Talk) -> None:
+    talk = conversation(PUSH + "session: {cookie: none, anonymous: address, max_provisional: 2}\n")
+    heard = []
+    for number in (1, 2, 1, 3, 1, 2):
+        client = talk.client(str(number))
+        client.address = f"10.0.0.{number}"
+        heard += jobs(client)
+    assert heard == ["running", "running", "done", "running", "done", "running"]
+
+
+# ---------------------------------------------------------------------- leaving the anonymous session
+def test_a_client_that_leaves_the_anonymous_session_continues_it(conversation: Talk) -> None:
+    """Its plays and its counts of faults continue; what it does from then on has no effect on the others."""
+    talk = conversation("""
+session: {cookie: none, bind: [{from: $response.body#/sid, in: [$request.header.X-Session]}]}
+exchanges:
+  - {name: login, request: {method: POST, path: /login}, reply: {body: {sid: a, n: 1}}}
+  - {name: again, request: {method: POST, path: /login}, reply: {body: {sid: b, n: 2}}}
+  - {name: one, request: {method: GET, path: /n}, reply: {text: "1"}}
+  - {name: two, request: {method: GET, path: /n}, reply: {text: "2"}, repeat: cycle}
+  - {name: limited, request: {method: GET, path: /limited}, reply: {text: ok}}
+faults: [{exchange: limited, nth: 2, status: 503}]
+""")
+    a, b = talk.client("a"), talk.client("b")
+
+    def gets(client: Client, path: str) -> JSON:
+        client.sends("GET", path)
+        (_, status, body) = client.received.pop()
+        return body or status
+
+    def logs_in(client: Client) -> JSON:
+        client.sends("POST", "/login")
+        body = client.received.pop()[2]
+        assert isinstance(body, dict)
+        client.headers["X-Session"] = str(body["sid"])
+        return body["n"]
+
+    assert [gets(a, "/n") for _ in range(3)] == ["1", "2", "1"]
+    assert gets(a, "/limited") == "ok"
+    assert [logs_in(a), logs_in(b)] == [1, 2]
+    assert [gets(a, "/n"), gets(b, "/n"), gets(talk.client("c"), "/n"), gets(a, "/n")] == ["2", "2", "2", "1"]
+    assert gets(a, "/limited") == 503
+
+
+def test_a_role_that_is_taken_along_counts_for_two_sessions(conversation: Talk) -> None:
+    talk = conversation("""
+session: {cookie: none, bind: [{from: $response.body#/sid, in: [$request.header.X-Session]}]}
+roles: {one: {}, two: {}}
+exchanges:
+  - {name: me one, as: one, request: {method: GET, path: /me}, reply: {text: one}}
+  - {name: me two, as: two, request: {method: GET, path: /me}, reply: {text: two}}
+  - {name: login, request: {method: POST, path: /login}, reply: {body: {sid: a}}}
+""")
+
+    def who(client: Client) -> JSON:
+        client.sends("GET", "/me")
+        return client.received.pop()[2]
+
+    a = talk.client("a")
+    assert who(a) == "one"
+    a.sends("POST", "/login")
+    a.received.clear()
+    assert [who(talk.client(name).handshakes()) for name in "bcd"] == ["two", "two", "one"]
+
+
+def test_the_role_of_a_session_that_ended_is_assigned_again(conversation: Talk) -> None:
+    roles = "roles: {one: {}, two: {}}\nsession: {max_provisional: 1}\nexchanges:\n" + "".join(
+        f"  - {{name: {name}, as: {name}, request: {{method: GET, path: /who}}, reply: {{text: {name}}}}}\n"
+        for name in ("one", "two")
+    )
+    talk = conversation(roles)
+    stays = talk.client("stays")
+    seen = []
+    for client in (stays, stays, *(talk.client(str(number)) for number in range(3))):
+        client.sends("GET", "/who")
+        seen.append(client.received.pop()[2])
+    assert seen == ["one", "one", "two", "two", "two"]
+
+
+# ---------------------------------------------------------------------- counts of faults per address
+def test_the_counts_of_the_address_that_is_idle_longest_are_forgotten(conversation: Talk) -> None:
+    talk = conversation(PUSH + "session: {max_provisional: 2}\n" + FAULT)
+    heard = []
+    for number in (1, 2, 3, 3, 1):
+        client = talk.client(str(number))
+        client.address = f"10.0.0.{number}"
+        heard += handshake_results(talk, client, 1)
+    assert heard == [False, False, False, True, False]
+
+
+def test_clients_of_one_address_count_alone_as_soon_as_their_cookies_return(conversation: Talk) -> None:
+    talk = conversation(PUSH + "faults: [{exchange: running, nth: 3, status: 503}]\n".replace("running", "order"))
+    a, b, new = talk.client("a"), talk.client("b"), talk.client("new")
+
+    def orders(client: Client) -> int:
+        client.address = "10.0.0.1"
+        client.sends("POST", "/order")
+        return int(client.received.pop()[1])
+
+    assert [orders(a), orders(b)] == [200, 200], "neither has a cookie yet, so they have one count"
+    assert [orders(a), orders(b)] == [503, 503], "each continues it alone"
+    assert [orders(new), orders(new), orders(new)] == [200, 200, 503], "a new client starts again"
+    talk.at(5.0)
+
+
+# ---------------------------------------------------------------------- more about bound values
+def test_a_value_in_use_is_forgotten_last(conversation: Talk) -> None:
+    talk = conversation(BIND)
+    a = talk.client()
+    a.headers["Authorization"] = "Bearer T"
+    values = [starts(a) for _ in range(60)]
+    a.sends("GET", "/q", query=f"s={values[0]}")
+    del a.headers["Authorization"]
+    a.sends("GET", "/q", query=f"s={values[0]}")
+    a.headers["Authorization"] = "Bearer T"
+    values += [starts(a) for _ in range(60)]
+    a.received.clear()
+    del a.headers["Authorization"]
+    sessions = []
+    for value in (values[0], values[10]):
+        a.sends("POST", f"/sessions/{value}/calls")
+        sessions.append(talk.backend.calls[-1].session)
+    a.received.clear()
+    assert sessions[0] == 1
+    assert sessions[1] != 1, "it was used before, and not since"
+
+
+def test_a_value_that_a_later_reply_repeats_stays(conversation: Talk) -> None:
+    talk = conversation("""
+session: {cookie: none, bind: [{from: $response.body#/sid, in: [$request.header.X-Session]}]}
+exchanges:
+  - {name: login, request: {method: POST, path: /login}, reply: {body: {sid: recorded}}}
+  - {name: me, request: {method: GET, path: /me}, reply: {body: {sid: {$t: "{{ session.sid }}"}}}}
+""")
+    a = talk.client()
+    a.sends("POST", "/login")
+    login = a.received.pop()[2]
+    assert isinstance(login, dict)
+    a.headers["X-Session"] = str(login["sid"])
+    a.sends("GET", "/me")
+    a.receives((0.0, 200, login))
+
+
+def test_each_value_of_a_rule_in_one_reply_is_another_one(conversation: Talk) -> None:
+    talk = conversation("""
+session: {cookie: none, bind: [{from: "$response.body#/jobs/*/id", in: [$request.header.X-Job]}]}
+exchanges:
+  - {name: jobs, request: {method: GET, path: /jobs}, reply: {body: {jobs: [{id: a}, {id: b}]}}}
+""")
+    a = talk.client()
+    a.sends("GET", "/jobs")
+    body = a.received.pop()[2]
+    assert isinstance(body, dict)
+    assert isinstance(body["jobs"], list)
+    assert len({str(job) for job in body["jobs"]}) == 2
+
+
+def test_a_bound_value_in_the_path_of_another_resource_identifies_nobody(conversation: Talk) -> None:
+    talk = conversation(BIND)
+    a = talk.client()
+    value = starts(a)
+    for path in (f"/others/{value}/calls", f"/sessions/{value}/calls/1", f"/sessions/{value}/calls"):
+        a.sends("POST", path)
+    assert [call.session for call in talk.backend.calls][1:] == [1, 1, 2]
+    a.received.clear()
+    talk.logs.clear()
+
+
+def test_the_name_of_a_header_field_with_a_bound_value_is_compared_without_case(conversation: Talk) -> None:
+    talk = conversation(OAUTH.replace("headers: {Location:", "headers: {location:"))
+    a = talk.client()
+    a.sends("POST", "/login", text=b"x")
+    a.received.clear()
+    assert a.last is not None
+    assert "recorded" not in (a.last.headers.get("location") or "recorded")
+
+
+def test_a_reply_to_a_bound_value_sets_no_cookie_again(conversation: Talk) -> None:
+    talk = conversation(BIND.replace("cookie: none", "cookie: JSESSIONID"))
+    a = talk.client()
+    value = starts(a)
+    forgets(a).sends("POST", f"/sessions/{value}/calls")
+    a.receives((0.0, 200, "first"))
+    assert a.cookies == {}
+
+
+def test_a_token_in_a_handshake_on_a_websocket_is_remembered(conversation: Talk) -> None:
+    talk = conversation(PUSH)
+    a, b = talk.client("a"), talk.client("b").connects()
+    socket = a.opens_socket()
+    a.handshakes(websocket=socket, ext={"authentication": {"token": "T"}})
+    a.sends_messages({"channel": "/meta/connect", "connectionType": "websocket"}, websocket=socket)
+    forgets(a).headers["Authorization"] = "Bearer T"
+    a.sends("POST", "/order")
+    talk.at(2.0)
+    a.receives(ORDERED, READY)
+    b.receives()

@@ -6,7 +6,7 @@ import pytest
 
 from cometreel.jsonvalue import JSONObject
 from tests.unit.engine.conftest import Talk
-from tests.unit.engine.conversation import Client
+from tests.unit.engine.conversation import ENDPOINT, Client
 
 TWICE = """
 exchanges:
@@ -179,3 +179,87 @@ def test_an_idle_session_expires(conversation: Talk) -> None:
     assert send_again(a) == "2"
     talk.at(20.0)
     assert send_again(a) == "1"
+
+
+def test_a_session_ends_exactly_after_its_idle_time(conversation: Talk) -> None:
+    talk = conversation(TWICE + "session: {max_idle: 10s}\n")
+    a = talk.client()
+    assert send_again(a) == "1"
+    talk.at(10.0)
+    assert send_again(a) == "1"
+
+
+def test_an_active_session_does_not_keep_an_idle_one(conversation: Talk) -> None:
+    talk = conversation(TWICE + "session: {max_idle: 10s}\n")
+    active, idle = talk.client("active"), talk.client("idle")
+    for second, client in ((0.0, active), (1.0, idle), (5.0, active), (12.0, active)):
+        talk.at(second)
+        send_again(client)
+    assert [session.number for session in talk.backend.sessions] == [1]
+
+
+def test_the_credentials_of_a_session_that_has_ended_start_a_new_one(conversation: Talk) -> None:
+    talk = conversation(TWICE + "session: {max_idle: 10s}\n")
+    a = talk.client(user="ann")
+    a.keeps_cookies = False
+    answers = []
+    for second in (0.0, 5.0, 20.0, 21.0):
+        talk.at(second)
+        answers.append(send_again(a))
+    assert answers == ["1", "2", "1", "2"]
+
+
+def test_a_session_can_log_in_as_another_user(conversation: Talk) -> None:
+    """The former user does not find it any more."""
+    talk = conversation(TWICE)
+    a, other = talk.client("a", user="ann"), talk.client("other", user="ann")
+    send_again(a)
+    a.user = "ben"
+    send_again(a)
+    send_again(other)
+    assert [(call.session, call.user) for call in talk.backend.calls] == [(1, "ann"), (1, "ben"), (2, "ann")]
+
+
+def test_credentials_without_a_cookie_find_the_session_that_logged_in_last(conversation: Talk) -> None:
+    talk = conversation(TWICE)
+    a, b = talk.client("a"), talk.client("b")
+    for client in (a, b):
+        send_again(client)
+        client.user = "ann"
+        send_again(client)
+    send_again(talk.client("c", user="ann"))
+    assert [call.session for call in talk.backend.calls] == [1, 1, 2, 2, 2]
+
+
+def test_a_cookie_that_is_no_longer_valid_is_replaced_if_the_session_is_known_otherwise(conversation: Talk) -> None:
+    a = conversation(TWICE).client().handshakes()
+    valid = a.cookies["JSESSIONID"]
+    a.cookies["JSESSIONID"] = "old"
+    send_again(a)
+    assert a.cookies["JSESSIONID"] == valid
+
+
+def test_a_refused_bayeux_request_is_in_the_journal(conversation: Talk) -> None:
+    talk = conversation(TWICE, auth="session")
+    a = talk.client()
+    a.sends_messages({"channel": "/meta/handshake", "supportedConnectionTypes": ["long-polling"]})
+    a.receives((0.0, 403, DENIED))
+    assert [(call.target, call.outcome, call.status) for call in talk.backend.calls] == [
+        (ENDPOINT, "refused: not logged in", 403)
+    ]
+
+
+def test_a_user_does_not_have_the_id_of_a_role_that_was_assigned_in_turn(conversation: Talk) -> None:
+    talk = conversation("""
+roles: {agent-1: {user: ann, id: "11"}}
+exchanges:
+  - {name: who, as: agent-1, request: {method: GET, path: /who}, reply: {body: {$t: "{{ user.id }}"}}}
+""")
+    heard = []
+    for user in ("ann", "zoe", None):
+        client = talk.client(str(user), user=user)
+        client.sends("GET", "/who")
+        heard.append(client.received.pop()[2])
+    ann, zoe, unnamed = heard
+    assert (ann, unnamed) == ('"11"', '"11"')
+    assert zoe != ann

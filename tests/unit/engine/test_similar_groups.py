@@ -70,3 +70,32 @@ def test_the_most_similar_of_all_are_found_when_a_place_has_lost_its_exchanges()
     request = rest.normalize_request(Request(1, "GET", "/api/v2/users"))
     found = PreparedScenario(rest, PreparedScenario(scenario)).similar_groups(request)
     assert [group.exchanges[0].name for group in found] == ["place 0", "place 1", "place 2"]
+
+
+def test_a_rare_value_counts_more_than_several_frequent_ones() -> None:
+    kinds = "".join(
+        f"  - name: {kind} {number}\n"
+        f"    request: {{method: POST, path: /w, body: {{f{kind}: 1, g{kind}: 1, n: {number}}}}}\n"
+        for kind in range(4)
+        for number in range(50)
+    )
+    rare = "  - {name: rare, request: {method: POST, path: /w, body: {owner: P1, m: 9}}}\n"
+    scenario = loads(f"cometreel: 1\nexchanges:\n{kinds}{rare}")
+    members = ", ".join(f'"{letter}{kind}": 1' for letter in "fg" for kind in range(4))
+    request = Request(1, "POST", "/w", "", JSON_TYPE, f'{{"owner": "P1", {members}}}'.encode())
+    groups = PreparedScenario(scenario).similar_groups(scenario.normalize_request(request))
+    assert groups[-1].exchanges[0].name == "rare"
+    assert [group.number for group in groups] == sorted(group.number for group in groups), "in the order of the file"
+
+
+def test_a_head_is_compared_with_the_only_get_of_its_path() -> None:
+    scenario = extended(many(500), [build.exchange("page", build.get("/w", query={"page": "1"}))])
+    again = loads(
+        "cometreel: 1\nexchanges:\n" + "".join(_posts(500)) + "  - {name: page, request: {method: GET, path: /w}}\n"
+    )
+    for each in (scenario, again):
+        assert nearest(each, Session(1, 0.0, References(0), 1), Request(1, "HEAD", "/w", "page=2"))[0] == "page"
+
+
+def _posts(count: int) -> list[str]:
+    return [f"  - {{name: p{n}, request: {{method: POST, path: /w, query: {{page: '{n}'}}}}}}\n" for n in range(count)]

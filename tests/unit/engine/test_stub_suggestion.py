@@ -142,6 +142,7 @@ class MinimalClient:
     [
         ("/login?access_token=hush&x=1", b""),
         ("/login;jsessionid=hush", b""),
+        ("/password/hush", b""),
         ("/login", encode({"userName": "kate", "password": "hush", "deep": [{"apiKey": {"a": "hush"}}]})),
         ("/login", b"user=kate&password=hush"),
     ],

@@ -161,6 +161,16 @@ def test_a_reused_reference_belongs_to_the_new_post():
     assert ledger.notified(stats(1), 11.0) == [Duplicate(new, 11.0)]
 
 
+def test_a_late_reply_does_not_take_a_reused_reference_from_a_later_post():
+    ledger = a_ledger()
+    given_up = ledger.sent(PLACE, 0.0, 0.0)
+    assert ledger.advance(10.0) == [Refused(given_up, 10.0, Failure.REPLY)]
+    later = ledger.sent(PLACE, 10.0, 10.0)
+    ledger.replied(later, 200, ok(1), 10.1)
+    assert ledger.replied(given_up, 200, ok(1), 10.2) == []
+    assert ledger.notified(stats(1), 10.3) == [Answered(later, 10.3, late=False)]
+
+
 def test_a_notification_with_another_owner_or_type_is_wrong():
     ledger = a_ledger()
     cases: list[tuple[int, JSONObject, str]] = [

@@ -127,6 +127,16 @@ def test_merging_json_states_is_exact_in_any_order_and_grouping(parts, cut, rand
     assert whole["due"] == sum(len(part) for part in parts)
 
 
+def test_due_and_unsent_requests_of_all_workers_are_added():
+    workers = []
+    for due, unsent in ((5, 2), (7, 3)):
+        tally = Tally("w")
+        tally.due, tally.unsent = due, unsent
+        workers.append(tally.state())
+    merged = merge_tallies(workers)
+    assert (merged.due, count_of(merged, "unsent")) == (12, 5)
+
+
 def _through_json(state: TallyState) -> TallyState:
     assert decode(encode(state)) == state  # type: ignore[arg-type]  # a TypedDict of JSON is JSON
     return state

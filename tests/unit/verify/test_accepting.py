@@ -276,3 +276,22 @@ def test_proposal_has_no_personal_data_of_the_server(start_run: StartRun) -> Non
 def test_no_proposal_without_differences(start_run: StartRun) -> None:
     run = play(start_run(TEXT), BODY, BOTH)
     assert list(proposals(run.verdict(), run.script.sources, run.script.scenario.profile)) == []
+
+def test_several_missing_notifications_are_removed(start_run: StartRun) -> None:
+    third: dict[str, JSON] = {"referenceId": 9, "kind": "third", "e": 5}
+    text = TEXT + "      - {after: 90ms, channel: /v2/me/workbins, data: {referenceId: 1, kind: third, e: 5}}\n"
+    run = play(start_run(text), BODY, [(TOPIC, third)])
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
+    new = dump(file).partition("cometreel: 1\n")[2]
+    assert [kind for kind in ("first", "second", "third") if f"kind: {kind}" in new] == ["third"]
+    assert play(start_run(new), BODY, [(TOPIC, third)]).lines() == []
+
+
+def test_the_values_of_the_first_session_are_accepted(start_run: StartRun) -> None:
+    text = (
+        "roles: {a: {}, b: {}}\nexchanges:\n"
+        "  - {name: me, as: [a, b], request: {method: GET, path: /me}, reply: {body: {x: 1}}}\n"
+    )
+    run = start_run(text).replies(0, {"x": 2}).replies(1, {"x": 3})
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
+    assert "x: 2" in dump(file)

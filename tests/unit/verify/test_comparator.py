@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cometreel.jsonvalue import JSON
+from cometreel.verify.expected_values import SessionVariables
 from tests.unit.verify.fake_run import FakeRun
 
 StartRun = Callable[..., FakeRun]
@@ -19,7 +20,8 @@ def me(reply: str) -> str:
 
 
 BODY = "{body: {statusCode: 0, user: {id: u1, age: 40, tags: [a, b]}}}"
-LIVE: dict[str, JSON] = {"statusCode": 0, "user": {"id": "u1", "age": 40, "tags": ["a", "b"]}}
+USER: dict[str, JSON] = {"id": "u1", "age": 40, "tags": ["a", "b"]}
+LIVE: dict[str, JSON] = {"statusCode": 0, "user": USER}
 
 
 def line(difference: str) -> str:
@@ -58,6 +60,21 @@ DIFFERENT: dict[str, tuple[JSON, list[str]]] = {
     "an item is new": (
         {"statusCode": 0, "user": {"id": "u1", "age": 40, "tags": ["a", "b", "c"]}},
         [line("item added at /reply/body/user/tags/2: recorded nothing, live c")],
+    ),
+    "a field is gone, and two with its value are new": (
+        {"number": 0, "code": 0, "user": LIVE["user"]},
+        [
+            line("field removed at /reply/body/statusCode: recorded 0, live nothing"),
+            line("field added at /reply/body/number: recorded nothing, live 0"),
+            line("field added at /reply/body/code: recorded nothing, live 0"),
+        ],
+    ),
+    "a field has moved to another object": (
+        {"user": {**USER, "statusCode": 0}},
+        [
+            line("field removed at /reply/body/statusCode: recorded 0, live nothing"),
+            line("field added at /reply/body/user/statusCode: recorded nothing, live 0"),
+        ],
     ),
     "several at once, in the order of the file": (
         {"new": 1, "user": {"id": "u2", "age": 41, "tags": ["a", "b"]}, "statusCode": 1},
@@ -113,6 +130,7 @@ def test_status_and_recorded_headers_are_compared(start_run: StartRun) -> None:
         ("{text: hello}", "hello", []),
         ("{text: hello}", "goodbye", [line("text changed at /reply/text: recorded hello, live goodbye")]),
         ("{base64: AAEC}", "x", [line("content changed at /reply/base64: recorded 3 bytes, live 1 other bytes")]),
+        ("{base64: AAEC}", "xyz", [line("content changed at /reply/base64: recorded 3 bytes, live 3 other bytes")]),
         ("{status: 200}", "anything", []),
     ],
 )
@@ -260,6 +278,7 @@ PUBLISH = "exchanges:\n  - name: say\n    request: {publish: /service/x, data: {
             {"successful": False, "error": "404::gone"},
             ['error changed at /reply/error: recorded "403::no", live "404::gone"'],
         ),
+        ("{error: '403::no'}", {}, ["success changed at /reply/successful: recorded false, live true"]),
         ("{data: {k: 1}}", {"data": {"k": 2}}, ["value changed at /reply/data/k: recorded 1, live 2"]),
         ("{ext: {k: 1}}", {}, ["field removed at /reply/ext: recorded {k: 1}, live nothing"]),
     ],
@@ -290,3 +309,76 @@ def test_other_headers_are_compared_by_presence(start_run: StartRun) -> None:
 def test_a_link_to_the_server_may_use_any_of_its_names(start_run: StartRun, location: str, differences: int) -> None:
     text = me("{status: 302, headers: {Location: {$t: '{{ request.base }}/next'}}}")
     assert len(start_run(text).replies(0, None, 302, location=location).lines()) == differences
+
+
+def test_true_is_no_reference_and_an_empty_password_is_a_difference(start_run: StartRun) -> None:
+    run = start_run(me("{body: {referenceId: 1, password: recorded}}")).replies(
+        0, {"referenceId": True, "password": ""}
+    )
+    assert [each.partition(" at ")[2].partition(":")[0] for each in run.lines()] == [
+        "/reply/body/referenceId",
+        "/reply/body/password",
+    ]
+
+
+def test_a_name_is_known_wherever_it_occurs(start_run: StartRun) -> None:
+    run = start_run(me("{body: {user: {userName: bapob}, state: bapob}}"))
+    assert run.replies(0, {"user": {"userName": "annet"}, "state": "annet"}).lines() == []
+
+
+def test_a_live_value_in_an_expected_one_is_redacted(start_run: StartRun) -> None:
+    body = "{a: {userName: {$id: n-1}}, b: {userName: {$id: n-1}}}"
+    text = f"{me(f'{{body: {body}}}')}  - {{name: w, request: {{method: GET, path: [w, {{$id: n-1}}]}}}}\n"
+    run = start_run(text).replies(0, {"a": {"userName": "Annette"}}).replies(1)
+    (each,) = run.lines()
+    assert each.startswith(line("field removed at /reply/body/b: recorded {userName: "))
+    assert "Annette" not in each
+
+
+BOUND = "session: {bind: [{from: $response.body#/sid, in: [$request.body#/sid, $request.header.X-Sid]}]}\n"
+
+
+def test_a_value_that_the_server_hands_out_is_not_in_the_report(start_run: StartRun) -> None:
+    run = start_run(BOUND + me("{body: {sid: recorded, state: x}}")).replies(
+        0, {"sid": "hush-hush-1", "state": "is hush-hush-1"}
+    )
+    (each,) = run.lines()
+    assert "/reply/body/state" in each
+    assert "hush" not in each
+
+
+def test_a_literal_and_a_header_field_of_a_request_are_sent_as_written(start_run: StartRun) -> None:
+    text = (
+        BOUND
+        + me("{body: {sid: recorded}}")
+        + (
+            "  - {name: marked, request: {method: POST, path: /x, body: {sid: {$any: string}}}}\n"
+            "  - {name: own, request: {method: POST, path: /x, headers: {X-Sid: own}, body: {sid: literal}}}\n"
+        )
+    )
+    run = start_run(text).replies(0, {"sid": "live"}).replies(1).replies(2)
+    assert run.actions() == ["0 GET /me", '1 POST /x {"sid":"live"}', '2 POST /x {"sid":"literal"}']
+    assert [dict(run.sent_headers(number))["X-Sid"] for number in (1, 2)] == ["live", "own"]
+
+
+def test_the_bound_value_of_one_header_field_hides_no_difference_of_another(start_run: StartRun) -> None:
+    bind = "session: {bind: [{from: $response.header.X-Token, in: [$request.header.X-Token]}]}\n"
+    run = start_run(bind + me("{headers: {X-Token: t, Location: /x}}")).replies(
+        0, None, 200, x_token="u", location="/y"
+    )
+    assert [each.partition(": me: ")[2] for each in run.lines()] == [
+        "header changed at /reply/headers/Location: recorded /x, live /y"
+    ]
+
+
+def test_an_option_takes_precedence_over_a_captured_value() -> None:
+    variables = SessionVariables({"n": 1}, captures={"n": 2, "m": 3})
+    assert [variables.capture(name) for name in ("session.n", "n", "m", "x")] == [1, 1, 3, None]
+
+
+def test_a_user_name_that_changes_is_a_difference(start_run: StartRun) -> None:
+    text = me("{body: {who: {$t: '{{ user.name }}'}, link: {$t: '/users/{{ user.name }}'}}}")
+    again = text.partition("exchanges:\n")[2].replace("name: me", "name: again", 1)
+    run = start_run(text + again).replies(0, {"who": "u7", "link": "/users/u7"})
+    lines = run.replies(1, {"who": "u8", "link": "/users/u8"}).lines()
+    assert [each.partition(": ")[2].partition(":")[0] for each in lines] == ["again", "again"]

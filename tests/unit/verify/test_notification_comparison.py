@@ -253,3 +253,188 @@ def test_notification_on_another_channel_must_be_closer() -> None:
 
 def test_duplicates_of_a_paired_notification() -> None:
     assert pair("aaaa bbbb", "aaaa aaaa bbbb aaaa") == Pairs({0: 0, 1: 2}, duplicates={0: [1, 3]})
+
+
+ROLES = """correlation: gws-v2
+roles: {a: {}, b: {}}
+exchanges:
+  - name: ask
+    as: [a, b]
+    request: {method: POST, path: /w/1}
+    reply: {body: {referenceId: 1}}
+    events: [{channel: /v2/me/workbins, data: {referenceId: 1, x: 1, z: 2}}]
+"""
+ASKED: dict[str, JSON] = {"referenceId": 9, "x": 1, "z": 2}
+DONE: dict[str, JSON] = {"statusCode": 0, "referenceId": 9}
+LOST: dict[str, JSON] = {"x": 1, "z": 2}
+"""As `ASKED`, without its reference."""
+
+
+def test_a_notification_belongs_to_the_exchange_of_its_session(start_run: StartRun) -> None:
+    """Both sessions get the same reference number."""
+    run = start_run(ROLES).connects("a").replies(0, {"referenceId": 9}).notifies(ASKED, TOPIC, "a")
+    run.connects("b").replies(1, {"referenceId": 9}).notifies({**ASKED, "x": 7}, TOPIC, "b")
+    assert run.lines() == ["s.yaml:9: ask: value changed at /events/0/data/x: recorded 1, live 7"]
+    assert [step.session for step in run.verdict().steps if step.drifts] == ["b"]
+
+
+def test_a_missing_notification_is_not_taken_from_another_session(start_run: StartRun) -> None:
+    run = start_run(ROLES, patience_seconds=1).connects("a").replies(0, {"referenceId": 9}).at(2)
+    run.connects("b").replies(1, {"referenceId": 9}).notifies({**ASKED, "x": 3}, TOPIC, "b").notifies(LOST, TOPIC, "b")
+    assert [(step.session, drift.kind) for step in run.verdict().steps for drift in step.drifts] == [
+        ("a", "notification missing"),
+        ("b", "value changed"),
+    ]
+
+
+ASK = """correlation: gws-v2
+exchanges:
+  - {name: first, request: {method: GET, path: /first}}
+  - name: ask
+    request: {method: POST, path: /w/1}
+    reply: {body: {referenceId: 1}}
+    events: [{channel: /v2/me/workbins, data: {referenceId: 1, x: 1, z: 2}}]
+"""
+
+
+@pytest.mark.parametrize(("before", "after", "found"), [(0.5, None, False), (None, 29.9, True), (None, 30.1, False)])
+def test_a_missing_notification_is_taken_from_the_time_after_its_request(
+    start_run: StartRun, before: float | None, after: float | None, found: bool
+) -> None:
+    """The profile defines the window, 30 seconds."""
+    run = start_run("timeline: [{since: first, channel: /news, data: 1}]\n" + ASK, patience_seconds=60).connects()
+    if before is not None:
+        run.at(before).notifies(LOST)
+    run.at(1.0).replies(0).replies(1, {"referenceId": 9})
+    if after is not None:
+        run.at(1.0 + after).notifies(LOST)
+    (line,) = run.lines()
+    kind = "field removed at /events/0/data/referenceId" if found else "notification missing"
+    assert line.startswith(f"s.yaml:9: ask: {kind}")
+    assert [note for note in run.notes() if "unsolicited" in note] == (
+        [] if found else ["unsolicited notification: {channel: /v2/me/workbins, data: {x: 1, z: 2}}"]
+    )
+
+
+def test_an_equal_notification_without_a_reference_is_a_duplicate_if_it_came_later(start_run: StartRun) -> None:
+    text = ASK.replace("{referenceId: 1, x: 1, z: 2}", "{x: 1, z: 2}")
+    run = start_run(text).at(0.1).replies(0).connects().replies(1, {"referenceId": 9})
+    run.at(0.3).notifies(LOST).at(0.6).notifies(LOST)
+    assert [line.partition(" at ")[0] for line in run.lines()] == ["s.yaml:8: ask: notification doubled"]
+
+
+def test_the_order_within_a_channel_is_compared_though_other_channels_come_between(start_run: StartRun) -> None:
+    events = "".join(
+        f"      - {{channel: /{channel}, data: {{referenceId: 1, n: {n}}}}}\n"
+        for n, channel in enumerate(("a", "b", "a", "b"), start=1)
+    )
+    run = start_run(TEXT.partition("      - {channel")[0] + events).connects().replies(0, DONE)
+    for number, (channel, n) in enumerate((("a", 3), ("b", 2), ("a", 1), ("b", 4))):
+        run.at(0.1 * (number + 1)).notifies({"referenceId": 9, "n": n}, f"/{channel}")
+    assert run.lines() == ["s.yaml:8: pull: order changed on /a at /events: recorded [0, 2], live [2, 0]"]
+
+
+def test_the_order_is_that_of_arrival_also_of_a_notification_that_lost_its_reference(start_run: StartRun) -> None:
+    run = start_run(TEXT).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    run.at(0.1).notifies(WITHOUT).at(0.2).notifies(SECOND)
+    assert run.lines() == ["s.yaml:8: pull: field removed at /events/0/data/referenceId: recorded 1, live nothing"]
+
+
+def test_two_additional_notifications_have_places_of_their_own(start_run: StartRun) -> None:
+    run = start_run(TEXT).connects().replies(0, {"statusCode": 0, "referenceId": 9}).notifies(FIRST).notifies(SECOND)
+    for n in (1, 2):
+        run.notifies({"referenceId": 9, "x": n, "y": n, "z": n})
+    assert [line.partition(" at ")[2].partition(":")[0] for line in run.lines()] == ["/events/2", "/events/3"]
+
+
+def test_a_notification_with_another_ext_is_less_alike_than_one_with_the_same(start_run: StartRun) -> None:
+    events = "".join(f"      - {{channel: /c, data: {{referenceId: 1}}, ext: {{n: {n}}}}}\n" for n in (1, 2))
+    run = start_run(TEXT.partition("      - {channel")[0] + events).connects().replies(0, DONE)
+    for number, n in enumerate((2, 1)):
+        message: dict[str, JSON] = {"channel": "/c", "data": {"referenceId": 9}, "ext": {"n": n}}
+        run.run.received("everybody", message, run.now + number)
+    assert run.lines() == ["s.yaml:8: pull: order changed on /c at /events: recorded [0, 1], live [1, 0]"]
+
+
+def test_a_comparison_learns_values_only_from_the_notification_that_belongs_to_an_event(start_run: StartRun) -> None:
+    text = TEXT.partition("      - {channel")[0] + (
+        "      - {channel: /c, data: {referenceId: 1, kind: a, x: 1, y: 1, id: {$id: one}}}\n"
+        "      - {channel: /c, data: {referenceId: 1, kind: b, v: 2, w: 2, id: {$id: one}}}\n"
+    )
+    text += "  - {name: one, request: {method: GET, path: [things, {$id: one}]}}\n"
+    run = start_run(text, patience_seconds=1).connects().replies(0, DONE)
+    run.notifies({"referenceId": 9, "kind": "zzz", "id": "wrong"}, "/c")
+    run.notifies({"referenceId": 9, "kind": "b", "v": 2, "w": 2, "id": "live"}, "/c")
+    run.notifies({"referenceId": 9, "kind": "a", "x": 1, "y": 1, "id": "live"}, "/c").at(5)
+    assert run.actions()[2:] == ["1 GET /things/live"]
+    run.replies(1)
+    assert [line.partition(": pull: ")[2].partition(" at ")[0] for line in run.lines()] == [
+        "notification extra",
+        "order changed on /c",
+    ]
+
+
+def test_a_close_notification_is_the_most_alike_one(start_run: StartRun) -> None:
+    assert pair("aaaa", "aabb aaab") == Pairs({0: 1}, extra=[0])
+    assert pair("aaaaaaaa", "AAAAAAAB aaaaaaab") == Pairs({0: 1}, extra=[0]), "one on the same channel is more alike"
+    assert pair("aaaa", "aaaB") == Pairs({0: 0})
+
+
+TWO_ENTRIES = TIMELINE.replace(
+    "n: 1}}", "n: 1}}\n  - {since: ask, channel: /v2/me/workbins, data: {action: ItemAdded, id: w, n: 2}}"
+)
+
+
+def test_each_timeline_entry_takes_the_notification_that_equals_it(start_run: StartRun) -> None:
+    run = start_run(TWO_ENTRIES.replace("subject: text ba, ", "")).connects().replies(0)
+    run.notifies({"action": "ItemAdded", "id": "w", "n": 2}).notifies({"action": "ItemAdded", "id": "w", "n": 1})
+    assert run.notes() == ["s.yaml:6: timeline: received", "s.yaml:7: timeline: received"]
+    once = start_run(TWO_ENTRIES.replace("subject: text ba, ", "")).connects().replies(0)
+    once.notifies({"action": "ItemAdded", "id": "w", "n": 1})
+    assert once.notes() == ["s.yaml:6: timeline: received", "s.yaml:7: timeline: not received during the run"]
+
+
+def test_a_timeline_entry_is_received_in_its_own_session(start_run: StartRun) -> None:
+    roles = "roles: {a: {}, b: {}}\n"
+    text = TIMELINE.replace("exchanges:", f"{roles}exchanges:").replace("- {since: ask,", "- {as: b, since: ask,")
+    run = start_run(text).connects("b").replies(0)
+    data: JSON = {"action": "ItemAdded", "id": "w", "subject": "x", "n": 1}
+    run.notifies(data, TOPIC, "a")
+    assert run.notes()[0] == "s.yaml:7: timeline: not received during the run"
+    again = start_run(text).connects("b").replies(0).notifies(data, TOPIC, "b")
+    assert again.notes() == ["s.yaml:7: timeline: received"]
+
+
+def test_a_notification_on_its_own_channel_is_preferred_to_an_equal_one_on_another(start_run: StartRun) -> None:
+    run = start_run(TEXT).connects().replies(0, DONE)
+    run.notifies(FIRST, "/v2/me/other").notifies(FIRST).notifies(SECOND)
+    assert [line.partition(" at ")[0] for line in run.lines()] == ["s.yaml:8: pull: notification extra"]
+
+
+@pytest.mark.parametrize(("earlier", "doubled"), [(True, False), (False, True)])
+def test_an_equal_notification_with_another_reference_is_a_duplicate_only_if_it_came_later(
+    start_run: StartRun, earlier: bool, doubled: bool
+) -> None:
+    run = start_run(ASK).replies(0).connects().replies(1, {"referenceId": 9}).at(0.1)
+    for reference in (8, 9) if earlier else (9, 8):
+        run.at(run.now - 100 + 0.1).notifies({**ASKED, "referenceId": reference})
+    assert any("doubled" in line for line in run.lines()) is doubled
+    assert len(run.notes()) == (0 if doubled else 1)
+
+
+def test_a_notification_without_a_reference_belongs_to_no_exchange_of_another_session(start_run: StartRun) -> None:
+    change = "{messageType: WorkbinSubscriptionStateChangeMessage, id: '1', stateResource: Subscribed}"
+    text = f"""correlation: gws-v2
+roles: {{a: {{}}, b: {{}}}}
+exchanges:
+  - name: state
+    as: a
+    request: {{method: POST, path: /w/1, body: {{operationName: Subscribe}}}}
+    reply: {{body: {{statusCode: 0, referenceId: 1}}}}
+    events: [{{channel: /v2/me/workbins, data: {change}}}]
+timeline: [{{as: b, since: connect, channel: /news, data: 1}}]
+"""
+    run = start_run(text, patience_seconds=1).connects("a").replies(0, DONE).at(3).connects("b")
+    data: JSON = {"messageType": "WorkbinSubscriptionStateChangeMessage", "id": "1", "stateResource": "Subscribed"}
+    run.notifies(data, TOPIC, "b")
+    assert [line.partition(" at ")[0] for line in run.lines()] == ["s.yaml:9: state: notification missing"]

@@ -218,3 +218,186 @@ def test_no_session_for_exchanges_that_cannot_be_sent(start_run: StartRun) -> No
     )
     assert run.actions() == []
     assert run.run.finished
+
+
+def test_meta_messages_are_no_notifications(start_run: StartRun) -> None:
+    run = start_run(ONE).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    run.notifies({"referenceId": 9, "n": 1}, "/meta/connect").notifies({"referenceId": 9, "n": 1})
+    assert (run.lines(), run.notes()) == ([], [])
+
+
+TRANSFER = """correlation: gws-v2
+roles: {agent-1: {}, agent-2: {}}
+exchanges:
+  - name: transfer
+    as: agent-1
+    request: {method: POST, path: /transfer}
+    reply: {body: {referenceId: 1}}
+    events:
+      - {after: 1s, channel: /offers, data: {n: 1, referenceId: 1}, deliver: agent-2}
+      - {after: 1s, channel: /offers, data: {n: 2, referenceId: 1}}
+  - {name: next, as: agent-1, request: {method: POST, path: /next}}
+"""
+
+
+def test_an_exchange_is_sent_when_all_sessions_that_it_needs_are_connected(start_run: StartRun) -> None:
+    run = start_run(TRANSFER)
+    assert run.actions() == ["connect agent-1", "connect agent-2"]
+    assert run.connects("agent-2").actions() == []
+    assert run.connects("agent-1").actions() == ["0 POST /transfer"]
+
+
+def test_an_exchange_is_complete_when_each_session_has_its_notification(start_run: StartRun) -> None:
+    run = start_run(TRANSFER).connects("agent-1").connects("agent-2").replies(0, {"referenceId": 5})
+    run.actions()
+    assert run.notifies({"n": 2, "referenceId": 5}, "/offers", "agent-1").actions() == []
+    assert run.notifies({"n": 1, "referenceId": 5}, "/offers", "agent-2").actions() == ["1 POST /next"]
+    run.replies(1)
+
+
+def test_a_notification_that_came_before_does_not_complete_a_later_exchange(start_run: StartRun) -> None:
+    """A server may start its reference numbers again."""
+    again = STATS.replace("name: stats", "name: again")
+    run = start_run(f"correlation: gws-v2\nexchanges:{STATS}{again}{ME}", patience_seconds=2).connects()
+    run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 9, "n": 1})
+    run.actions()
+    run.replies(1, {"statusCode": 0, "referenceId": 9})
+    assert run.actions() == []
+    assert run.at(2.2).actions() == ["2 GET /api/v2/me"]
+
+
+def test_the_next_exchange_is_sent_after_all_notifications(start_run: StartRun) -> None:
+    two = STATS + "      - {after: 100ms, channel: /v2/me/workbins, data: {referenceId: 1, n: 2}}\n"
+    run = start_run(f"correlation: gws-v2\nexchanges:{two}{ME}").connects()
+    run.actions()
+    run.replies(0, {"statusCode": 0, "referenceId": 9})
+    assert run.notifies({"referenceId": 9, "n": 1}).actions() == []
+    assert run.notifies({"referenceId": 9, "n": 2}).actions() == ["1 GET /api/v2/me"]
+    run.replies(1)
+
+
+def test_the_wait_begins_when_the_request_is_sent(start_run: StartRun) -> None:
+    """The handshake before it may take long."""
+    run = start_run(f"correlation: gws-v2\nexchanges:{STATS}{ME}", patience_seconds=2).at(5).connects()
+    run.replies(0, {"statusCode": 0, "referenceId": 9})
+    run.actions()
+    assert run.at(7.0).actions() == []
+    assert run.at(7.1).actions() == ["1 GET /api/v2/me"]
+    run.replies(1)
+    assert [step.seconds for step in run.verdict().steps] == [0.0, 0.0]
+
+
+def test_the_wait_includes_all_repetitions_of_an_event_and_the_delay_of_the_reply(start_run: StartRun) -> None:
+    three = STATS.replace("after: 100ms, ", "after: 100ms, count: 3, gap: 1s, ")
+    run = start_run(f"correlation: gws-v2\nexchanges:{three}{ME}", patience_seconds=2).connects()
+    run.replies(0, {"statusCode": 0, "referenceId": 9})
+    run.actions()
+    assert run.at(4.09).actions() == []
+    assert run.at(4.1).actions() == ["1 GET /api/v2/me"]
+    slow = start_run(
+        "exchanges:\n  - {name: a, request: {method: GET, path: /a}, reply: {after: 7s}}\n" + ME[1:], pace="recorded"
+    )
+    slow.replies(0)
+    assert slow.at(6.9).actions() == ["0 GET /a"]
+    assert slow.at(7.0).actions() == ["1 GET /api/v2/me"]
+
+
+def test_a_failed_request_is_followed_by_the_next_one(start_run: StartRun) -> None:
+    run = start_run(f"exchanges:{ME}{ME.replace('name: me', 'name: again')}").at(0.5).does_not_answer(0)
+    assert run.actions() == ["0 GET /api/v2/me", "1 GET /api/v2/me"]
+    run.at(0.7).replies(1, {"statusCode": 0})
+    assert [(step.name, round(step.seconds, 3)) for step in run.verdict().steps] == [("me", 0.5), ("again", 0.2)]
+
+
+def test_a_session_is_connected_once_and_before_its_publish(start_run: StartRun) -> None:
+    say = "\n  - {name: say, request: {publish: /service/x, data: 1}}\n"
+    run = start_run(f"correlation: gws-v2\nexchanges:{say}{STATS}")
+    assert run.actions() == ["connect everybody"]
+    assert run.connects().actions() == ["0 publish /service/x 1"]
+    assert run.acknowledges(0).actions() == ['1 POST /api/v2/workbins {"operationName":"RequestAgentStats"}']
+    run.replies(1, {"referenceId": 3}).notifies({"referenceId": 3, "n": 1})
+
+
+def test_a_run_without_cometd_does_not_wait_at_its_end(start_run: StartRun) -> None:
+    run = start_run(f"exchanges:{ME}", pace="recorded").replies(0, {"statusCode": 0})
+    assert run.run.finished
+
+
+def test_recorded_pace_waits_from_the_anchor_of_a_timeline_entry(start_run: StartRun) -> None:
+    timeline_event = "timeline:\n  - {since: stats, after: 7s, channel: /v2/me/workbins, data: {a: 1}}\n"
+    slow = f"\n  - name: slow\n    request: {GET}\n    reply: {{after: 5s}}\n"
+    run = start_run(f"correlation: gws-v2\nexchanges:{STATS}{slow}{timeline_event}", pace="recorded").connects()
+    run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 9, "n": 1}).at(0.1)
+    run.replies(1)
+    run.at(7.99)
+    assert not run.run.finished
+    assert run.at(8.0).run.finished
+
+
+def test_the_recorded_id_is_that_of_the_recorded_user_only(start_run: StartRun) -> None:
+    text = """roles: {a: {user: ann, id: "11"}}
+exchanges:
+  - {name: me, as: a, request: {method: GET, path: /me}, reply: {body: {id: {$t: "{{ user.id }}"}}}}
+"""
+    assert start_run(text, users={"a": "zoe"}).replies(0, {"id": "12"}).lines() == []
+    (line,) = start_run(text, users={"a": "ann"}).replies(0, {"id": "12"}).lines()
+    assert "value changed at /reply/body/id" in line
+
+
+def test_sessions_subscribe_to_what_others_and_the_timeline_send_to_them(start_run: StartRun) -> None:
+    """Channels of services are not subscribed to."""
+    text = """correlation: gws-v2
+roles: {b: {}, a: {}}
+exchanges:
+  - name: transfer
+    as: [a, b]
+    request: {method: POST, path: /transfer}
+    events:
+      - {channel: /offers, data: 1, deliver: b}
+      - {channel: /service/x, data: 1}
+timeline:
+  - {as: a, since: handshake, channel: /news, data: 1}
+"""
+    run = start_run(text)
+    assert [(each.name, each.channels) for each in run.script.sessions] == [("b", ("/offers",)), ("a", ("/news",))]
+    assert [step.session for step in run.script.steps] == ["b", "a"]
+
+
+def test_an_exchange_that_waited_for_a_guard_keeps_its_place_in_the_file(start_run: StartRun) -> None:
+    names = ["late", "early", "second", "third"]
+    guards = {"late": "{after: third}", "early": "{}", "second": "{after: early}", "third": "{}"}
+    text = "exchanges:\n" + "".join(
+        f"  - {{name: {name}, when: {guards[name]}, request: {{method: GET, path: /{name}}}}}\n" for name in names
+    )
+    assert [step.exchange.name for step in start_run(text).script.steps] == ["early", "second", "third", "late"]
+
+
+def test_a_notification_of_another_exchange_does_not_complete_one_with_two(start_run: StartRun) -> None:
+    two = STATS + "      - {after: 100ms, channel: /v2/me/workbins, data: {referenceId: 1, n: 2}}\n"
+    run = start_run(f"correlation: gws-v2\nexchanges:{two}{ME}", patience_seconds=2).connects()
+    run.replies(0, {"statusCode": 0, "referenceId": 9})
+    run.actions()
+    assert run.notifies({"referenceId": 8, "n": 1}).notifies({"referenceId": 9, "n": 1}).actions() == []
+    assert run.notifies({"referenceId": 9, "n": 2}).actions() == ["1 GET /api/v2/me"]
+    run.replies(1)
+
+
+def test_exchanges_whose_guards_are_met_are_sent_in_file_order(start_run: StartRun) -> None:
+    guards = {"first": "{before: last}", "second": "{}", "third": "{after: first}", "last": "{after: [first, third]}"}
+    run = start_run(
+        "exchanges:\n"
+        + "".join(
+            f"  - {{name: {name}, when: {when}, request: {{method: GET, path: /{name}}}}}\n"
+            for name, when in guards.items()
+        )
+    )
+    for number in range(4):
+        run.replies(number)
+    assert run.actions() == ["0 GET /first", "1 GET /second", "2 GET /third", "3 GET /last"]
+    verdict = run.verdict()
+    assert (verdict.any_played, verdict.same) == (True, True)
+
+
+def test_a_run_that_can_send_no_exchange_has_played_nothing(start_run: StartRun) -> None:
+    run = start_run("exchanges:\n  - {name: a, request: {method: POST, path: [{$any: string}]}}\n")
+    assert run.verdict().any_played is False
