@@ -223,6 +223,47 @@ def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(w
     assert distilled.summary.left_out == ["a copy for another CometD client of the same session"]
 
 
+def test_all_messages_that_are_redelivered_together_are_detected(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.poll(1, 2, "c1", stats(5), stats(6), session="s1", acknowledges=0, batch=1)
+    wire.poll(3, 4, "c1", stats(5), stats(6), stats(7), session="s1", acknowledges=0, batch=2)
+    distilled = wire.distil()
+    assert events_of(distilled)["timeline"] == [5, 6, 7]
+    assert distilled.summary.left_out == ["2 times a redelivered message (not acknowledged in time)"]
+
+
+@pytest.mark.parametrize(("first", "copies"), [(1, 1), (2, 2)])
+def test_each_copy_belongs_to_one_message(wire: Any, first: int, copies: int) -> None:
+    """One CometD client of a session receives an equal message once or twice, the other one twice."""
+    wire.login(0, "s1", "c1")
+    wire.login(0.1, "s1", "c2")
+    wire.poll(1, 2, "c1", *[stats(5)] * first, session="s1")
+    wire.poll(1, 2.1, "c2", stats(5), stats(5), session="s1")
+    distilled = wire.distil()
+    assert events_of(distilled)["timeline"] == [5, 5]
+    (line,) = distilled.summary.left_out
+    assert line.startswith("2 times") == (copies == 2)
+
+
+def test_an_equal_message_for_another_client_of_a_session_long_afterwards_is_no_copy(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.login(0.1, "s1", "c2")
+    wire.poll(1, 2, "c1", stats(5), session="s1")
+    wire.poll(1, 9, "c2", stats(5), session="s1")
+    assert events_of(wire.distil())["timeline"] == [5, 5]
+
+
+def test_a_rejected_subscription_starts_no_timeline_entry(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    message: JSON = {"channel": "/meta/subscribe", "id": "2", "clientId": "c1", "subscription": "/closed"}
+    flow = wire.bayeux(1, [message], session="s1")
+    refused: JSON = {"channel": "/meta/subscribe", "id": "2", "successful": False, "error": "403::denied"}
+    wire.reply(1, flow, [refused])
+    wire.poll(1, 3, "c1", stats(5), session="s1")
+    (entry,) = wire.distil().file.timeline or []
+    assert (entry.since, entry.after) == ("connect", "2s")
+
+
 def test_notifications_are_correlated_by_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> None:
     wire = wire_of(profile_name="workspace-v3")
     wire.login(0, "s1", "c1")
@@ -268,6 +309,21 @@ def test_notifications_in_websocket_frames_are_correlated(wire: Any) -> None:
     distilled = wire.distil()
     assert events_of(distilled) == {"stats of my workbins": [5], "publish /service/chat join": [], "timeline": []}
     assert distilled.file.bayeux.endpoint == "/api/v2/notifications"
+
+
+def test_a_publish_without_client_id_is_from_the_client_of_its_websocket(wire: Any) -> None:
+    """The clientId of a publish is optional (Bayeux 1.0 §5.1); another client of the session gets a copy."""
+    recorder = wire.recorder
+    wire.login(0, "s1", "c2")
+    recorder.opened("w", "ws://gws/api/v2/notifications", Headers([("Cookie", "JSESSIONID=s1")]))
+    wire.now += 1
+    recorder.frame("w", True, json.dumps([{"channel": "/meta/connect", "id": "2", "clientId": "c1"}]))
+    recorder.frame("w", True, json.dumps([{"channel": "/service/chat", "id": "3", "data": {"operation": "join"}}]))
+    recorder.frame("w", False, json.dumps([stats(5)]))
+    wire.poll(1, 2, "c2", stats(5), session="s1")
+    distilled = wire.distil()
+    assert events_of(distilled) == {"publish /service/chat join": [], "timeline": [5]}
+    assert distilled.summary.left_out == ["a copy for another CometD client of the same session"]
 
 
 def test_notifications_of_callback_polling_are_correlated(wire: Any) -> None:
