@@ -14,7 +14,7 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo load sample nox test compiled lint bench counts docs clean
+.PHONY: help setup demo load sample nox test compiled mutants lint bench counts docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -38,6 +38,9 @@ nox: setup ## run the tests on every supported Python and mitmproxy; ARGS="-s ba
 
 compiled: $(PYTHON_READY) ## compile the engine into build/ and run its tests; nothing is installed
 	$(BIN)/python -m tests.compiled $(ARGS)
+
+mutants: $(PYTHON_READY) ## plant small faults and count those that the tests notice; ARGS=bayeux runs one package
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(PYTHON_READY) ## check style, types and the direction of imports
 	$(BIN)/ruff check .

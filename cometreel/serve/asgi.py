@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Protocol
+from urllib.parse import quote
 
 from starlette.types import Message, Scope
 
@@ -36,12 +37,15 @@ def headers_of(scope: Scope) -> Headers:
 
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
-    """Translate a request with its body, or the upgrade of a WebSocket."""
+    """Translate a request with its body, or the upgrade of a WebSocket.
+
+    `raw_path` is optional in ASGI; without it, the path is encoded again.
+    """
     websocket, client = scope["type"] == "websocket", scope.get("client")
     return Request(
         request_id,
         "GET" if websocket else scope["method"],
-        scope["raw_path"].decode("utf-8", "surrogateescape"),
+        (scope.get("raw_path") or quote(scope["path"]).encode()).decode("utf-8", "surrogateescape"),
         scope["query_string"].decode("utf-8", "surrogateescape"),
         headers,
         body,
@@ -82,8 +86,8 @@ def reply_fields(reply: Reply, method: str = "GET") -> list[tuple[bytes, bytes]]
     return fields
 
 
-def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
-    """Yield header fields for ASGI, without those that the server sets itself."""
+def response_fields(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield fields for ASGI, without those that the server sets itself."""
     for name, value in headers:
         field = _short_field(name, value) if len(name) + len(value) <= CACHED_LENGTH else _field(name, value)
         if field is not None:

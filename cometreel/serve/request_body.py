@@ -69,7 +69,7 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnected
-    body: bytes = message.get("body", b"")
+    body = bytes(message.get("body", b""))  # some servers give a memoryview, which has no hash
     more = message.get("more_body", False)
     longest = limit if headers.get("content-length") is None else max(limit, announced)
     if more or len(body) > longest:

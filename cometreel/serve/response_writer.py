@@ -51,8 +51,7 @@ def reply_bytes(reply: Reply, head: ParsedHead, *, close: bool) -> bytes:
 
     :raises FieldInvalid: if a field can't be sent.
     """
-    key = (reply.status, reply.headers.fields)
-    begin = _HEADS.get(key) or _encoded(key, reply)
+    begin = _HEADS.get((reply.status, reply.headers.fields)) or _encoded(reply)
     if head.method == "HEAD" or reply.status in BODILESS:
         fields = [field for field in reply_fields(reply, head.method) if field[0] == b"content-length"]
         return b"%b%b%b\r\n" % (begin, _lines(fields), _CLOSE_LINE if close else b"")
@@ -117,12 +116,19 @@ def rejection_bytes(rejected: RequestRejected) -> bytes:
     return head_bytes(reply.status, fields, close=True) + reply.body
 
 
-def _encoded(key: tuple[object, ...], reply: Reply) -> bytes:
-    """Encode the head of a reply, and keep it for the next reply with the same status and fields."""
-    begin = _status_line(reply.status) + _lines(response_fields(reply.headers))
-    if not any(name.lower() == "set-cookie" for name, _ in reply.headers):  # each session has its own
+def _encoded(reply: Reply) -> bytes:
+    """Encode the head of a reply, and keep it for the next reply with the same status and fields.
+
+    Each session has its own cookie, so the fields from the first Set-Cookie on are encoded for each reply.
+    """
+    fields = reply.headers.fields
+    shared = next((place for place, (name, _) in enumerate(fields) if name.lower() == "set-cookie"), len(fields))
+    key = (reply.status, fields[:shared])
+    begin = _HEADS.get(key)
+    if begin is None:
+        begin = _status_line(reply.status) + _lines(response_fields(fields[:shared]))
         _HEADS.put(key, begin, 2 * len(begin) + _OVERHEAD)
-    return begin
+    return begin + _lines(response_fields(fields[shared:])) if shared < len(fields) else begin
 
 
 def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -16,12 +16,13 @@ import brotli  # type: ignore[import-untyped]  # it comes without types
 import httpx
 import pytest
 import zstandard
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
+from cometreel.jsonvalue import encode
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, ReplayApp, replay_app, serve_in_background
 from cometreel.serve.asgi import CONNECTION_CONTROL, connection_control_of
@@ -153,6 +154,27 @@ def test_breaking_a_connection_without_connection_control_raises():
             await app(scope, _nothing_more, _sink)
 
     asyncio.run(conversation())
+
+
+async def test_a_server_may_leave_out_the_raw_path_and_give_the_body_as_a_memoryview():
+    """ASGI makes `raw_path` optional; fastpysgi leaves it empty and gives views of its buffer."""
+    backend = Backend(loads(SCENARIO))
+    app, sent = ReplayApp(Driver(backend)), list[Message]()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": memoryview(bytearray(encode(ASKED))), "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    for raw_path in ({}, {"raw_path": b""}):
+        scope = _scope("/api/v2/workbins", lost=False) | {"method": "POST"}
+        del scope["raw_path"]
+        await app(scope | raw_path, receive, send)
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] == [200, 200]
+    scope = _scope("/api/v2/päge?", lost=False) | {"raw_path": b""}
+    await app(scope, _nothing_more, _sink)
+    assert backend.calls[-1].target == "/api/v2/p%C3%A4ge%3F"
 
 
 def _bare(body: bytes) -> bytes:
