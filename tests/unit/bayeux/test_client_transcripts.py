@@ -245,7 +245,9 @@ def test_a_message_is_published_between_the_handshake_and_the_first_connect():
     client = BayeuxClient()
     handshaken(client)
     publish = sent(client.publish("/a", {"n": 1}, ext={"trace": "x"}))
-    assert publish.messages == ({"channel": "/a", "id": "3", "data": {"n": 1}, "ext": {"trace": "x"}, "clientId": "c1"},)
+    assert publish.messages == (
+        {"channel": "/a", "id": "3", "data": {"n": 1}, "ext": {"trace": "x"}, "clientId": "c1"},
+    )
     (reply,) = accepted(publish)
     assert client.receive([reply], 0.0) == [Published(publish.messages[0], reply)]
 

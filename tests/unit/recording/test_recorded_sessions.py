@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 from urllib.parse import quote
 
@@ -167,6 +168,18 @@ def test_a_token_that_clients_with_cookies_share_joins_none_of_them(wire: Any) -
         flow = wire.bayeux(number, HANDSHAKE, headers=both)
         wire.reply(number, flow, accepted(f"c{number}", advice=ADVICE))
     assert wire.distil().summary.sessions == 2
+
+
+def test_two_users_stay_two_sessions_although_a_later_request_has_the_cookies_of_both(wire: Any) -> None:
+    kate, ann = (
+        [("Authorization", "Basic " + b64encode(f"{name}:tr0ub4dor9".encode()).decode())] for name in ("kate", "ann")
+    )
+    wire.call(1, "GET", "/a", None, {"n": 1}, headers=[*kate, *cookies(JSESSIONID="s1-0a1b2c3d")])
+    wire.call(2, "GET", "/a", None, {"n": 2}, headers=[*ann, *cookies(BAYEUX_BROWSER="b2-0a1b2c3d")])
+    wire.call(3, "GET", "/b", None, {}, headers=cookies(JSESSIONID="s1-0a1b2c3d", BAYEUX_BROWSER="b2-0a1b2c3d"))
+    distilled = wire.distil()
+    assert distilled.summary.sessions == 2
+    assert [one.as_ for one in distilled.file.exchanges] == ["agent-1", "agent-2", None]
 
 
 # --- calls without identity ---------------------------------------------------------------------------------
