@@ -184,7 +184,7 @@ def distill_events(
     profile: ProfileChoice,
     generalise: bool = False,
 ) -> Distilled:
-    """Build the scenario of a journal's events."""
+    """Build the scenario of a journal's events, which are ordered by time."""
     return _Distiller(header, events, title, profile, generalise=generalise).distill()
 
 

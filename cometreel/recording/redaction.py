@@ -389,8 +389,6 @@ class Redactor:
             found = pattern.match(name)
             if found:
                 return f"{found[1]}{self.pseudonyms.same_shape(found[2])}{found[3]}"
-        if self.policy.strict and is_shaped_id(name):
-            return self.pseudonyms.same_shape(name)
         return self.text(name)
 
     def _mark(self, replaced: str) -> None:
@@ -443,7 +441,7 @@ class Redactor:
     def _parameter(self, found: re.Match[str]) -> str:
         """Redact personal data in a parameter of a URL like in one of a request."""
         rule = self.policy.query_rule(found[1])
-        if rule is None or rule.treatment is not Treatment.NAME:
+        if rule is None or rule.treatment not in (Treatment.NAME, Treatment.TEXT):
             return found[0]
         return f"{found[1]}={quote(self.by_rule(rule, unquote_plus(found[2]))[0], safe='')}"
 

@@ -7,7 +7,7 @@ second client of the same session are detected and left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -138,15 +138,14 @@ class _Unacknowledged:
         self.messages = [(number, message) for number, message in self.messages if number > batch]
 
 
-def build_transcript(events: Iterable[WireEvent]) -> Transcript:
-    """Build the transcript of a journal."""
-    ordered = sorted(events, key=lambda event: event.at)
-    cookie = find_session_cookie(ordered)
-    identities = Identities(ordered, cookie)
-    bindings = find_bindings(ordered, identities)
+def build_transcript(events: Sequence[WireEvent]) -> Transcript:
+    """Build the transcript of a journal's events, which are ordered by time."""
+    cookie = find_session_cookie(events)
+    identities = Identities(events, cookie)
+    bindings = find_bindings(events, identities)
     if bindings:
-        identities = Identities(ordered, cookie, names_by_token(bindings))
-    transcript = _TranscriptBuilder(identities).build(ordered)
+        identities = Identities(events, cookie, names_by_token(bindings))
+    transcript = _TranscriptBuilder(identities).build(events)
     transcript.cookie, transcript.bindings = cookie, bindings
     return transcript
 
@@ -161,7 +160,7 @@ class _TranscriptBuilder:
         self._clients: dict[str, str] = {}
         self._live: dict[int, set[str]] = {}  # the clients that have not disconnected, by session
 
-    def build(self, events: list[WireEvent]) -> Transcript:
+    def build(self, events: Sequence[WireEvent]) -> Transcript:
         transcript = self._transcript
         for event in events:
             self._add(event)
@@ -234,7 +233,7 @@ class _TranscriptBuilder:
             return
         session = self._identities.session(request.flow)
         anonymous = self._identities.is_anonymous(request.flow)
-        call = RecordedCall(request.at, session, request, max(reply.at, request.at), reply, anonymous)
+        call = RecordedCall(request.at, session, request, reply.at, reply, anonymous)
         self._transcript.calls.append(call)
 
     # --- Bayeux ---------------------------------------------------------------------------------------------
@@ -299,7 +298,7 @@ class _TranscriptBuilder:
             request = sent.pop(_key(message), None) if _is_reply(message) else None
             channel = str(message.get("channel", ""))
             if channel == "/meta/connect":
-                batch = _ack(message) if _ack(message) is not None else batch
+                batch = _ack(message)
             if request is not None:
                 self._add_acknowledgement(reply, message, *request, session)
             elif not is_meta(channel) and not _is_reply(message):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cometreel.jsonvalue import JSON
+from cometreel.recording import read_journal
 from cometreel.scenario import dump, loads
 
 LATER = "9f8e7d6c5b4a"
@@ -103,3 +104,28 @@ def test_a_password_that_a_user_types_gets_no_token(wire: Any) -> None:
     wire.call(2, "POST", "/login", {"token": "Quite-Secret-1"}, {"ok": True})
     wire.recorder.close()
     assert all("values" not in json.loads(line) for line in wire.text().splitlines())
+
+
+def test_two_rules_have_different_names(wire: Any) -> None:
+    for number in (1, 2):
+        answer: JSON = {"own": {"sessionId": f"{LATER}a{number}"}, "shared": {"sessionId": f"{LATER}b{number}"}}
+        wire.call(number, "POST", "/sessions", {"app": number}, answer)
+    for number in (1, 2):
+        wire.call(number + 2, "GET", f"/own/{LATER}a{number}", None, {"n": number})
+        wire.call(number + 4, "GET", "/shared", None, {"n": number}, headers=[("X-Shared", f"{LATER}b{number}")])
+    assert rules(wire.distil()) == [
+        {"from": "$response.body#/own/sessionId", "in": ["$request.path.sessionId"]},
+        {"name": "sessionId_2", "from": "$response.body#/shared/sessionId", "in": ["$request.header.X-Shared"]},
+    ]
+
+
+def test_beyond_the_limit_the_value_that_was_handed_out_longest_ago_is_forgotten(
+    wire: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cometreel.recording.handed_out._LIMIT", 2)
+    for at, number in enumerate((1, 2, 1, 3)):
+        wire.call(at, "POST", "/sessions", {}, {"sessionId": f"{LATER}{number}"})
+    for number in (1, 2, 3):
+        wire.request(10 + number, "GET", f"/sessions/{LATER}{number}")
+    sent = [event for event in read_journal(wire.path)[1] if event.method == "GET"]
+    assert [[*event.values] for event in sent] == [["$request.path.2"], [], ["$request.path.2"]]

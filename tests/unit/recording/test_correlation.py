@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.recording import Distilled
-from cometreel.scenario import ExchangeBlock
+from cometreel.recording import Distilled, distill
+from cometreel.scenario import CorrelationBlock, ExchangeBlock
 from cometreel.wire import Headers
 
 WORKBINS = ["861640a2-0000-4000-8000-000000000001", "861640a2-0000-4000-8000-000000000002"]
@@ -223,6 +223,47 @@ def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(w
     assert distilled.summary.left_out == ["a copy for another CometD client of the same session"]
 
 
+def test_all_messages_that_are_redelivered_together_are_detected(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.poll(1, 2, "c1", stats(5), stats(6), session="s1", acknowledges=0, batch=1)
+    wire.poll(3, 4, "c1", stats(5), stats(6), stats(7), session="s1", acknowledges=0, batch=2)
+    distilled = wire.distil()
+    assert events_of(distilled)["timeline"] == [5, 6, 7]
+    assert distilled.summary.left_out == ["2 times a redelivered message (not acknowledged in time)"]
+
+
+@pytest.mark.parametrize(("first", "copies"), [(1, 1), (2, 2)])
+def test_each_copy_belongs_to_one_message(wire: Any, first: int, copies: int) -> None:
+    """One CometD client of a session receives an equal message once or twice, the other one twice."""
+    wire.login(0, "s1", "c1")
+    wire.login(0.1, "s1", "c2")
+    wire.poll(1, 2, "c1", *[stats(5)] * first, session="s1")
+    wire.poll(1, 2.1, "c2", stats(5), stats(5), session="s1")
+    distilled = wire.distil()
+    assert events_of(distilled)["timeline"] == [5, 5]
+    (line,) = distilled.summary.left_out
+    assert line.startswith("2 times") == (copies == 2)
+
+
+def test_an_equal_message_for_another_client_of_a_session_long_afterwards_is_no_copy(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.login(0.1, "s1", "c2")
+    wire.poll(1, 2, "c1", stats(5), session="s1")
+    wire.poll(1, 9, "c2", stats(5), session="s1")
+    assert events_of(wire.distil())["timeline"] == [5, 5]
+
+
+def test_a_rejected_subscription_starts_no_timeline_entry(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    message: JSON = {"channel": "/meta/subscribe", "id": "2", "clientId": "c1", "subscription": "/closed"}
+    flow = wire.bayeux(1, [message], session="s1")
+    refused: JSON = {"channel": "/meta/subscribe", "id": "2", "successful": False, "error": "403::denied"}
+    wire.reply(1, flow, [refused])
+    wire.poll(1, 3, "c1", stats(5), session="s1")
+    (entry,) = wire.distil().file.timeline or []
+    assert (entry.since, entry.after) == ("connect", "2s")
+
+
 def test_notifications_are_correlated_by_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> None:
     wire = wire_of(profile_name="workspace-v3")
     wire.login(0, "s1", "c1")
@@ -270,6 +311,21 @@ def test_notifications_in_websocket_frames_are_correlated(wire: Any) -> None:
     assert distilled.file.bayeux.endpoint == "/api/v2/notifications"
 
 
+def test_a_publish_without_client_id_is_from_the_client_of_its_websocket(wire: Any) -> None:
+    """The clientId of a publish is optional (Bayeux 1.0 §5.1); another client of the session gets a copy."""
+    recorder = wire.recorder
+    wire.login(0, "s1", "c2")
+    recorder.opened("w", "ws://gws/api/v2/notifications", Headers([("Cookie", "JSESSIONID=s1")]))
+    wire.now += 1
+    recorder.frame("w", True, json.dumps([{"channel": "/meta/connect", "id": "2", "clientId": "c1"}]))
+    recorder.frame("w", True, json.dumps([{"channel": "/service/chat", "id": "3", "data": {"operation": "join"}}]))
+    recorder.frame("w", False, json.dumps([stats(5)]))
+    wire.poll(1, 2, "c2", stats(5), session="s1")
+    distilled = wire.distil()
+    assert events_of(distilled) == {"publish /service/chat join": [], "timeline": [5]}
+    assert distilled.summary.left_out == ["a copy for another CometD client of the same session"]
+
+
 def test_notifications_of_callback_polling_are_correlated(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
@@ -279,3 +335,133 @@ def test_notifications_of_callback_polling_are_correlated(wire: Any) -> None:
     wire.reply(1.2, flow, body + b'{"channel":"/meta/connect","id":"9","successful":true}]);',
                 headers=[("Content-Type", "text/javascript")])  # fmt: skip
     assert events_of(wire.distil())["stats of my workbins"] == [5]
+
+
+def subscribe(wire: Any, at: float, path: str, session: str = "s1", **more: Any) -> None:
+    """Ask for a subscription; the reply contains no reference."""
+    wire.call(at, "POST", path, {"operationName": "Subscribe"}, {"statusCode": 0}, session=session, **more)
+
+
+def test_of_two_requests_for_one_workbin_the_first_is_answered_first(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    subscribe(wire, 1, f"/api/v2/workbins/{WORKBINS[0]}?agentGroup=G")
+    subscribe(wire, 2, f"/api/v2/workbins/{WORKBINS[0]}")
+    wire.poll(2.5, 3, "c1", subscribed(WORKBINS[0], operationId="first"), session="s1")
+    wire.poll(3.5, 4, "c1", subscribed(WORKBINS[0], operationId="second"), session="s1")
+    assert events_of(wire.distil()) == {
+        "subscribe workbin 1 of group G": ["first"],
+        "subscribe workbin 1": ["second"],
+        "timeline": [],
+    }
+
+
+def test_each_workbin_of_a_list_in_the_query_is_answered(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    subscribe(wire, 1, f"/api/v2/me/workbins?workbinIds={WORKBINS[0]},{WORKBINS[1]}")
+    wire.poll(2, 3, "c1", subscribed(WORKBINS[1]), subscribed(WORKBINS[0]), session="s1")
+    assert events_of(wire.distil()) == {"subscribe my workbins 1, 2": [WORKBINS[1], WORKBINS[0]], "timeline": []}
+
+
+def test_a_notification_with_an_unknown_reference_answers_no_request_for_its_workbin(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    subscribe(wire, 1, f"/api/v2/workbins/{WORKBINS[0]}")
+    wire.poll(2, 3, "c1", subscribed(WORKBINS[0], referenceId=99), session="s1")
+    assert events_of(wire.distil()) == {"subscribe workbin 1": [], "timeline": [99]}
+
+
+def test_an_answer_by_reference_leaves_other_kinds_of_answers_open(wire: Any) -> None:
+    """The subscription of one workbin is answered by its reference and fails later without one."""
+    wire.login(0, "s1", "c1")
+    body = {"operationName": "Subscribe"}
+    wire.call(1, "POST", f"/api/v2/workbins/{WORKBINS[0]}", body, {"referenceId": 9}, session="s1")
+    wire.poll(2, 3, "c1", subscribed(WORKBINS[0], referenceId=9), session="s1")
+    wire.poll(4, 5, "c1", subscribed(WORKBINS[0], "RequestFailed"), session="s1")
+    assert events_of(wire.distil()) == {"subscribe workbin 1": [9, WORKBINS[0]], "timeline": []}
+
+
+def test_a_call_without_identity_is_answered_by_its_workbin_too(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.login(0, "s2", "c2")
+    wire.call(0.5, "GET", "/api/v2/me", None, {"statusCode": 0}, session="s2")
+    subscribe(wire, 1, f"/api/v2/workbins/{WORKBINS[0]}", session="")
+    wire.poll(2, 3, "c1", subscribed(WORKBINS[0]), session="s1")
+    assert events_of(wire.distil()) == {"me": [], "subscribe workbin 1": [WORKBINS[0]], "timeline": []}
+
+
+@pytest.mark.parametrize(("method", "joined"), [("POST", 1), ("GET", 0)])
+def test_a_read_is_not_answered_by_the_value_in_its_path(wire: Any, method: str, joined: int) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, method, "/orders/o-7", None, {"ok": True}, session="s1")
+    wire.poll(2, 3, "c1", {"channel": "/orders", "data": {"order": "o-7"}}, session="s1")
+    wire.recorder.close()
+    rule = {"message": {}, "event": "/order", "request": "path-tail"}
+    distilled = distill(wire.path, profile=CorrelationBlock.model_validate({"name": "orders", "fallback": [rule]}))
+    assert distilled.summary.correlated["fallback"] == joined
+
+
+def test_the_id_that_a_client_chooses_joins_a_notification_although_the_reply_does_not_repeat_it(
+    wire_of: Callable[..., Any],
+) -> None:
+    wire = wire_of(profile_name="workspace-v3")
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/workspace/v3/workbins/get", {"operationId": "op-a"}, {"status": {"code": 1}}, session="s1")
+    wire.poll(1.5, 2, "c1", {"channel": "/workspace/v3/workbins", "data": {"operationId": "op-a"}}, session="s1")
+    assert list(events_of(wire.distil()).values()) == [["op-a"], []]
+
+
+@pytest.mark.parametrize(("until", "timeline"), [(31, []), (31.001, [5])])
+def test_the_window_includes_its_last_moment(wire: Any, until: float, timeline: list[int]) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    wire.poll(20, until, "c1", stats(5), session="s1")
+    assert events_of(wire.distil())["timeline"] == timeline
+
+
+def test_a_rule_that_joins_one_notification_leaves_the_others_unsolicited(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    wire.poll(2, 3, "c1", stats(5), stats(99), session="s1")
+    assert wire.distil().summary.lines()[1] == "notifications: 1 by reference, 1 unsolicited"
+
+
+def publish(wire: Any, at: float, channel: str, number: str, client: str = "c1", session: str = "s1") -> None:
+    """Publish the text `hi`; the reply contains no message."""
+    message: JSON = {"channel": channel, "id": number, "clientId": client, "data": {"text": "hi"}}
+    flow = wire.bayeux(at, [message], session=session)
+    wire.reply(at + 0.01, flow, [{"channel": channel, "id": number, "successful": True}])
+
+
+def events_per_exchange(distilled: Distilled) -> list[int]:
+    """Return the number of events of each exchange."""
+    return [len(exchange.events or []) for exchange in distilled.file.exchanges or []]
+
+
+def test_each_of_two_equal_publishes_has_its_echo(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    echo: JSON = {"channel": "/chat", "data": {"text": "hi"}}
+    publish(wire, 1, "/chat", "5")
+    publish(wire, 2, "/chat", "6")
+    wire.poll(2.5, 3, "c1", echo, echo, session="s1")
+    wire.poll(3.5, 4, "c1", echo, session="s1")
+    distilled = wire.distil()
+    assert (distilled.summary.correlated["channel"], len(distilled.file.timeline)) == (2, 1)
+    assert events_per_exchange(distilled) == [1]
+
+
+def test_a_publish_between_two_calls_has_its_echo(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "GET", "/a", None, {"n": 1}, session="s1")
+    publish(wire, 2, "/chat", "5")
+    wire.call(4, "GET", "/b", None, {"n": 2}, session="s1")
+    wire.poll(2.5, 3, "c1", {"channel": "/chat", "data": {"text": "hi"}}, session="s1")
+    assert events_per_exchange(wire.distil()) == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("channel", "events"), [("/service/chat", [1]), ("/service/news", [0])])
+def test_a_message_of_a_service_channel_answers_the_publish_on_this_channel_only(
+    wire: Any, channel: str, events: list[int]
+) -> None:
+    wire.login(0, "s1", "c1")
+    publish(wire, 1, "/service/chat", "5")
+    wire.poll(1.5, 2, "c1", {"channel": channel, "data": {"welcome": True}}, session="s1")
+    assert events_per_exchange(wire.distil()) == events

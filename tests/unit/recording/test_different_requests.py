@@ -173,6 +173,12 @@ def test_a_repeated_request_is_not_called_different(wire: Any, body: bytes) -> N
             ["kate", "hunter2"],
             {"text": {"$regex": '^<login user="[^"]*"><password>[^<]*</password><op>go</op></login>$'}},
         ),
+        (
+            "text/xml",
+            b"<do><password/><op>go</op><secret><old>hunter2</old></secret><n>1</n></do>",
+            ["hunter2"],
+            {"text": {"$regex": "^<do><password/><op>go</op><secret><old>[^<]*</old></secret><n>1</n></do>$"}},
+        ),
         ("text/xml", b"<a><!-- by Kate --><b><![CDATA[Dear Kate]]></b> x.y (1)</a>", ["Kate"], None),
         (
             "text/plain",

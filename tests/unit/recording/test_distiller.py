@@ -92,6 +92,89 @@ def test_a_session_with_fewer_requests_shares_the_exchanges(wire: Any) -> None:
     assert [one.as_ for one in wire.distil().file.exchanges] == [None, None, None]
 
 
+def test_an_exchange_for_two_of_three_sessions_names_both_roles(wire: Any) -> None:
+    for session, count in (("s1", 1), ("s2", 2), ("s3", 1)):
+        wire.call(1, "GET", "/api/v2/me/channels", None, {"channels": count}, session=session)
+    found = [(one.as_, one.reply.body) for one in wire.distil().file.exchanges]
+    assert found == [(["agent-1", "agent-3"], {"channels": 1}), ("agent-2", {"channels": 2})]
+
+
+def test_the_answer_without_identity_comes_after_those_of_roles(wire: Any) -> None:
+    """An exchange without `as` answers every session, so it would hide the others."""
+    for at, session, count in ((1, "", 0), (2, "s1", 1), (3, "s2", 2), (4, "", 0)):
+        wire.call(at, "GET", "/api/v2/me/channels", None, {"channels": count}, session=session)
+    found = [(one.as_, one.reply.body["channels"]) for one in wire.distil().file.exchanges]
+    assert found == [("agent-1", 1), ("agent-2", 2), (None, 0)]
+
+
+def test_the_answers_of_a_group_are_those_of_the_session_with_the_most(wire: Any) -> None:
+    for at, session, count in ((1, "s1", 1), (2, "s2", 1), (3, "s2", 2)):
+        wire.call(at, "GET", "/api/v2/x", None, {"count": count}, session=session)
+    assert [one.reply.body["count"] for one in wire.distil().file.exchanges] == [1, 2]
+
+
+def changes(wire: Any, at: float, item: str, session: str = "s1") -> None:
+    """Change a workbin."""
+    body: JSON = {"operationName": "AddWorkitem", "id": item}
+    wire.call(at, "POST", f"/api/v2/workbins/{BIN}", body, {"statusCode": 0}, session=session)
+
+
+def sees(wire: Any, at: float, count: int, session: str = "s1") -> None:
+    """Read the number of items."""
+    wire.call(at, "GET", "/api/v2/workbins?fields=*", None, {"count": count}, session=session)
+
+
+def guards(distilled: Any) -> dict[str, Any]:
+    """Return `after` and `before` of the reads."""
+    exchanges = [one for one in distilled.file.exchanges if one.request.method == "GET"]
+    return {one.name: one.when and (one.when.after, one.when.before) for one in exchanges}
+
+
+def test_the_last_write_between_two_answers_guards_them(wire: Any) -> None:
+    sees(wire, 1, 0)
+    changes(wire, 2, "A")
+    changes(wire, 3, "B")
+    sees(wire, 4, 2)
+    assert guards(wire.distil()) == {
+        "workbins": (None, "add workitem workbin 1 (2)"),
+        "workbins (2)": ("add workitem workbin 1 (2)", None),
+    }
+
+
+def test_a_write_that_was_made_before_both_answers_guards_neither(wire: Any) -> None:
+    changes(wire, 1, "A")
+    sees(wire, 2, 1)
+    changes(wire, 3, "A")
+    sees(wire, 4, 2)
+    assert guards(wire.distil()) == {"workbins": None, "workbins (2)": None}
+
+
+def test_a_write_that_not_all_sessions_made_between_two_answers_guards_neither(wire: Any) -> None:
+    for session in ("s1", "s2"):
+        sees(wire, 1, 0, session)
+        sees(wire, 3, 1, session)
+    changes(wire, 2, "A", "s2")
+    assert guards(wire.distil()) == {"workbins": None, "workbins (2)": None}
+
+
+def test_each_role_is_guarded_by_its_own_write(wire: Any) -> None:
+    """Two agents make the same change; the answers are equal, but one agent made another change before."""
+    wire.call(0, "POST", "/api/v2/me/state", {}, {"accepted": 0}, session="s1")
+    for number, session in enumerate(("s1", "s2")):
+        wire.call(1, "GET", "/api/v2/me/state", None, {"state": number}, session=session)
+        wire.call(2, "POST", "/api/v2/me/state", {}, {"accepted": 1}, session=session)
+        wire.call(3, "GET", "/api/v2/me/state", None, {"state": 5 + number}, session=session)
+    distilled = wire.distil()
+    roles = {one.name: one.as_ for one in distilled.file.exchanges if one.request.method == "POST"}
+    assert roles == {"post my state": "agent-1", "post my state (2)": "agent-2", "post my state (3)": "agent-1"}
+    assert guards(distilled) == {
+        "my state": (None, "post my state (3)"),
+        "my state (2)": (None, "post my state (2)"),
+        "my state (3)": ("post my state (3)", None),
+        "my state (4)": ("post my state (2)", None),
+    }
+
+
 def test_personal_data_in_a_request_matches_anything(wire: Any) -> None:
     body: JSON = {"operationName": "AddEmail", "userData": {"a": "b"}, "nickname": "kate", "dnis": 123456, "id": "x"}
     wire.call(1, "POST", f"/api/v2/workbins/{BIN}?emailAddress=a@b.de&agentGroup=G&code=xyz123", body, {}, session="s1")
@@ -255,6 +338,19 @@ def test_everything_left_out_is_listed_with_its_reason(wire: Any) -> None:
     } <= reasons
     assert exchange(distilled, "csrf, refused").reply.text == "Missing or invalid Csrf token"
     assert len(loads(dump(distilled.file)).exchanges) == len(distilled.file.exchanges)
+
+
+def test_traffic_that_the_caller_leaves_out_is_counted(wire: Any) -> None:
+    for _ in range(3):
+        wire.recorder.leave_out("a request that the filter excludes")
+    assert wire.distil().summary.left_out == ["3 times a request that the filter excludes"]
+
+
+def test_the_upgrade_to_a_websocket_is_no_exchange(wire: Any) -> None:
+    """A file of a browser contains it as a request, besides the messages."""
+    wire.call(1, "GET", "/cometd", None, b"", status=101, reply_headers=[("Upgrade", "websocket")])
+    distilled = wire.distil()
+    assert (names(distilled), distilled.summary.left_out) == ([], [])
 
 
 @pytest.mark.parametrize(

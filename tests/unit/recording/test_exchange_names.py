@@ -10,6 +10,7 @@ from cometreel.jsonvalue import JSON
 
 BIN, OTHER = "861640a2-0000-4000-8000-000000000001", "861640a2-0000-4000-8000-000000000002"
 USER = "28383e5523c7479cae4afa8df88d66df"
+MANY = ",".join(f"{BIN[:-1]}{number}" for number in range(1, 8))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,9 @@ USER = "28383e5523c7479cae4afa8df88d66df"
         ("GET", f"/api/v2/workbins/{BIN}?subresources=*", None, "workbin 1 with content"),
         ("GET", f"/api/v2/workbins?workbinIds={BIN},{OTHER}", None, "workbins 1, 2"),
         ("GET", f"/api/v2/workbins/{BIN}/emails?fields=*", None, "workbin 1 emails"),
+        ("GET", f"/api/v2/workbins?workbinIds={MANY[:-37]}", None, "workbins 1, 2, 3, 4, 5, 6"),
+        ("GET", f"/api/v2/workbins?workbinIds={MANY}", None, "7 workbins"),
+        ("GET", "/orders/4711", None, "order 1"),
         ("GET", "/", None, "/"),
         ("GET", "/a%2Fb/%C3%A4", None, "a/b ä"),
         ("POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, "stats of my workbins"),
@@ -63,3 +67,12 @@ def test_names_are_unique(wire: Any) -> None:
         "post x (3)",
         "post x (2) (2)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [(200, "a"), (399, "a"), (400, "a, failed"), (401, "a, refused"), (403, "a, refused"), (500, "a, failed")],
+)
+def test_the_name_of_an_exchange_says_that_the_request_failed(wire: Any, status: int, name: str) -> None:
+    wire.call(1, "GET", "/a", None, {}, status=status)
+    assert [one.name for one in wire.distil().file.exchanges] == [name]

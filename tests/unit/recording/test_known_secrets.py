@@ -95,6 +95,27 @@ def test_beyond_the_limit_the_oldest_secret_is_dropped(monkeypatch: pytest.Monke
     ]
 
 
+def test_a_secret_that_was_dropped_may_be_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cometreel.recording.known_secrets._LIMIT", 1)
+    known = known_secrets("secretword", "another-1")
+    known.add_word("secretword")
+    assert known.take_weak_places() == []
+
+
+@pytest.mark.parametrize("text", ["it is tr0ub4dor.", encoded("it is tr0ub4dor"), "a%20tr0ub4d%6Fr"])
+def test_a_text_that_was_clean_is_searched_again_for_a_new_secret(text: str) -> None:
+    known = known_secrets("another-1", *MANY)
+    part = encode(text)
+    assert (known.is_clean(part, again=True), known.scrub(part, text, lambda _: "*")) == (True, part)
+    known.add("tr0ub4dor")
+    assert not known.is_clean(part, again=True)
+    assert known.scrub(part, text, lambda _: "*") != part
+
+
+def test_a_secret_is_found_without_the_blanks_around_it() -> None:
+    assert known_secrets(" tr0ub4dor\n").scrub_text("it is tr0ub4dor.", lambda _: "*") == "it is *."
+
+
 @pytest.mark.parametrize(
     ("value", "random"),
     [("default", False), ("workbins", False), ("1234567890", False), ("node0abc1", True), ("a b c d 1 2", False)],
@@ -122,8 +143,12 @@ def test_a_secret_that_equals_a_word_is_weak_whichever_comes_first(first: str) -
     assert known.take_weak_places() == ["password"]
 
 
-def test_a_secret_that_equals_the_name_of_a_user_is_weak() -> None:
-    known = known_secrets("kate.smith-7")
+@pytest.mark.parametrize("first", ["secret", "name"])
+def test_a_secret_that_equals_the_name_of_a_user_is_weak_whichever_comes_first(first: str) -> None:
+    known = KnownSecrets()
+    if first == "name":
+        known.add_name("Kate.Smith-7")
+    known.add("kate.smith-7", "password")
     known.add_name("Kate.Smith-7")
     assert known.scrub_text("kate.smith-7", lambda _: "*") == "kate.smith-7"
 

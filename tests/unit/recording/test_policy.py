@@ -57,11 +57,14 @@ def test_a_file_extends_a_shipped_policy_and_its_own_rules_come_first(tmp_path: 
     path = tmp_path / "mine.yaml"
     path.write_text(
         "policy: 1\nname: mine\nextends: strict\nheaders: {reply: [X-Mine]}\n"
-        "keys: {USERNAME: keep, caseNumber: name, '*Iban': secret}\n"
+        "keys: {USERNAME: keep, statusMessage: keep, caseNumber: name, '*Iban': secret}\n"
     )
     policy = load_policy(path)
     assert (policy.name, policy.strict) == ("mine", True)
-    assert [repr(policy.key_rule(key)) for key in ("userName", "casenumber", "fromIban", "firstName")] == [
+    assert [
+        repr(policy.key_rule(key)) for key in ("userName", "statusMessage", "casenumber", "fromIban", "firstName")
+    ] == [
+        rule("keep"),
         rule("keep"),
         rule("name"),
         rule("secret"),

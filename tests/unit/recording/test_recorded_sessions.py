@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 from urllib.parse import quote
 
@@ -169,6 +170,18 @@ def test_a_token_that_clients_with_cookies_share_joins_none_of_them(wire: Any) -
     assert wire.distil().summary.sessions == 2
 
 
+def test_two_users_stay_two_sessions_although_a_later_request_has_the_cookies_of_both(wire: Any) -> None:
+    kate, ann = (
+        [("Authorization", "Basic " + b64encode(f"{name}:tr0ub4dor9".encode()).decode())] for name in ("kate", "ann")
+    )
+    wire.call(1, "GET", "/a", None, {"n": 1}, headers=[*kate, *cookies(JSESSIONID="s1-0a1b2c3d")])
+    wire.call(2, "GET", "/a", None, {"n": 2}, headers=[*ann, *cookies(BAYEUX_BROWSER="b2-0a1b2c3d")])
+    wire.call(3, "GET", "/b", None, {}, headers=cookies(JSESSIONID="s1-0a1b2c3d", BAYEUX_BROWSER="b2-0a1b2c3d"))
+    distilled = wire.distil()
+    assert distilled.summary.sessions == 2
+    assert [one.as_ for one in distilled.file.exchanges] == ["agent-1", "agent-2", None]
+
+
 # --- calls without identity ---------------------------------------------------------------------------------
 
 
@@ -215,13 +228,14 @@ def test_a_listener_with_calls_of_its_own_gets_nothing_of_others(wire: Any) -> N
 # --- several receivers --------------------------------------------------------------------------------------
 
 
-def two_users(wire: Any) -> None:
-    for number in (1, 2):
+def users(wire: Any, count: int) -> None:
+    """Sign in several users, who subscribe to the chat."""
+    for number in range(1, count + 1):
         connect(wire, number / 10, f"c{number}", "/chat", JSESSIONID=f"s{number}-0a1b2c3d")
 
 
 def test_a_broadcast_is_one_event_for_the_subscribers(wire: Any) -> None:
-    two_users(wire)
+    users(wire, 2)
     wire.call(1, "POST", "/say", {"text": "hello"}, {"referenceId": 5}, session="s1-0a1b2c3d")
     for number in (2, 1):
         poll(
@@ -238,7 +252,7 @@ def test_a_broadcast_is_one_event_for_the_subscribers(wire: Any) -> None:
 
 
 def test_a_publish_that_all_subscribers_receive_is_one_event(wire: Any) -> None:
-    two_users(wire)
+    users(wire, 2)
     message: JSON = {"channel": "/chat", "id": "5", "clientId": "c1", "data": {"text": 1}}
     flow = wire.bayeux(1, [message], session="s1-0a1b2c3d")
     wire.reply(1.01, flow, [{"channel": "/chat", "id": "5", "successful": True}])
@@ -252,7 +266,7 @@ def test_a_publish_that_all_subscribers_receive_is_one_event(wire: Any) -> None:
     ("channel", "deliver"), [("/chat", "subscribers"), ("/service/chat", "all"), ("/elsewhere", "all")]
 )
 def test_a_broadcast_on_a_channel_without_subscriptions_is_for_all(wire: Any, channel: str, deliver: str) -> None:
-    two_users(wire)
+    users(wire, 2)
     wire.call(1, "POST", "/say", {"text": "hello"}, {"referenceId": 5}, session="s1-0a1b2c3d")
     for number in (1, 2):
         pushed = event(channel, text=1, referenceId=5)
@@ -262,7 +276,7 @@ def test_a_broadcast_on_a_channel_without_subscriptions_is_for_all(wire: Any, ch
 
 
 def test_a_message_for_another_session_alone_names_its_role(wire: Any) -> None:
-    two_users(wire)
+    users(wire, 2)
     wire.call(1, "POST", "/transfer", {"to": "other"}, {"referenceId": 5}, session="s1-0a1b2c3d")
     poll(wire, 2, "c2", event("/chat", offered=True, referenceId=5), JSESSIONID="s2-0a1b2c3d")
     distilled = wire.distil()
@@ -272,11 +286,85 @@ def test_a_message_for_another_session_alone_names_its_role(wire: Any) -> None:
 
 
 def test_equal_references_of_two_sessions_are_no_broadcast(wire: Any) -> None:
-    two_users(wire)
+    users(wire, 2)
     for number in (1, 2):
         wire.call(1, "POST", "/say", {"room": number}, {"referenceId": 5}, session=f"s{number}-0a1b2c3d")
         poll(wire, 2, f"c{number}", event("/chat", room=number, referenceId=5), JSESSIONID=f"s{number}-0a1b2c3d")
     assert [[one.deliver for one in said.events] for said in wire.distil().file.exchanges] == [[None], [None]]
+
+
+def say(wire: Any, at: float, user: int, reference: int = 5, **more: Any) -> None:
+    """Let a user say something; its notification has this reference."""
+    wire.call(at, "POST", "/say", {"by": user}, {"referenceId": reference}, session=f"s{user}-0a1b2c3d", **more)
+
+
+def hear(wire: Any, until: float, user: int, **data: JSON) -> None:
+    """Deliver a notification of the chat to a user."""
+    poll(wire, until, f"c{user}", event("/chat", **data), JSESSIONID=f"s{user}-0a1b2c3d")
+
+
+def receivers(distilled: Any) -> list[list[tuple[str | None, str]]]:
+    """Return the receiver and the time of each event by exchange."""
+    return [[(one.deliver, one.after) for one in said.events or []] for said in distilled.file.exchanges]
+
+
+def test_a_message_for_two_of_three_sessions_without_the_asker_is_one_event(wire: Any) -> None:
+    users(wire, 3)
+    say(wire, 1, 1)
+    for user in (2, 3):
+        hear(wire, 2, user, offered=True, referenceId=5)
+    assert receivers(wire.distil()) == [[("subscribers", "1s")]]
+
+
+def test_a_message_that_a_session_receives_twice_is_a_copy_only_once(wire: Any) -> None:
+    users(wire, 2)
+    say(wire, 1, 1)
+    for until, user in ((2, 1), (2.1, 2), (2.3, 2)):
+        hear(wire, until, user, n=1, referenceId=5)
+    assert receivers(wire.distil()) == [[("subscribers", "1s"), ("agent-2", "1.3s")]]
+
+
+def test_an_equal_message_long_afterwards_is_no_copy(wire: Any) -> None:
+    users(wire, 2)
+    say(wire, 1, 1)
+    hear(wire, 2, 1, n=1, referenceId=5)
+    hear(wire, 12, 2, n=1, referenceId=5)
+    assert receivers(wire.distil()) == [[(None, "1s"), ("agent-2", "11s")]]
+
+
+def test_the_notifications_of_a_request_are_in_the_order_of_their_times_whoever_received_them(wire: Any) -> None:
+    users(wire, 2)
+    say(wire, 1, 1)
+    hear(wire, 2, 2, offered=True, referenceId=5)
+    hear(wire, 3, 1, accepted=True, referenceId=5)
+    assert receivers(wire.distil()) == [[("agent-2", "1s"), (None, "2s")]]
+
+
+def test_a_late_answer_to_a_request_of_its_own_is_no_broadcast_of_another_session(wire: Any) -> None:
+    users(wire, 2)
+    say(wire, 1, 2)
+    say(wire, 35, 1)
+    hear(wire, 36, 2, n=1, referenceId=5)
+    distilled = wire.distil()
+    assert (receivers(distilled), timeline(distilled)) == ([[], []], [("post say", "agent-2", "/chat")])
+
+
+def test_a_message_that_two_sessions_may_have_caused_is_no_broadcast(wire: Any) -> None:
+    users(wire, 3)
+    say(wire, 1, 1)
+    say(wire, 1, 2)
+    hear(wire, 2, 3, n=1, referenceId=5)
+    assert receivers(wire.distil()) == [[], []]
+
+
+def test_a_broadcast_of_one_of_two_equal_publishes_belongs_to_the_latest(wire: Any) -> None:
+    users(wire, 2)
+    for at in (1, 2):
+        message: JSON = {"channel": "/chat", "id": str(at), "clientId": "c1", "data": {"n": 1}}
+        flow = wire.bayeux(at, [message], session="s1-0a1b2c3d")
+        wire.reply(at + 0.01, flow, [{"channel": "/chat", "id": str(at), "successful": True}])
+    hear(wire, 3, 2, n=1)
+    assert receivers(wire.distil()) == [[], [("agent-2", "1s")]]
 
 
 # --- order --------------------------------------------------------------------------------------------------
@@ -327,7 +415,7 @@ def test_an_id_that_another_session_sends_too_names_no_role(wire: Any, asks_abou
     ],
 )
 def test_a_role_has_a_numeric_id(wire: Any, name: str, values: tuple[int, int], ids: list[str | None]) -> None:
-    two_users(wire)
+    users(wire, 2)
     for number, value in enumerate(values, start=1):
         wire.call(number, "POST", "/state", {name: value}, {"ok": True}, session=f"s{number}-0a1b2c3d")
         wire.call(number + 0.2, "GET", "/page", None, {"ok": True}, session=f"s{number}-0a1b2c3d")
@@ -336,7 +424,7 @@ def test_a_role_has_a_numeric_id(wire: Any, name: str, values: tuple[int, int], 
 
 
 def test_a_literal_that_another_session_sends_under_another_name_names_no_role(wire: Any) -> None:
-    two_users(wire)
+    users(wire, 2)
     for number in (1, 2):
         sent: JSON = {"agentId": f"A{number}", **({"watched": "A1"} if number == 2 else {})}
         wire.call(number, "POST", "/state", sent, {"ok": True}, session=f"s{number}-0a1b2c3d")
@@ -358,7 +446,7 @@ def test_each_of_several_equal_reads_has_the_notification_that_followed_it(wire:
 
 
 def test_two_listeners_without_calls_have_one_role_each(wire: Any) -> None:
-    two_users(wire)
+    users(wire, 2)
     for number in (1, 2):
         poll(wire, 1, f"c{number}", event("/chat", greeting=number), JSESSIONID=f"s{number}-0a1b2c3d")
     assert timeline(wire.distil()) == [("subscribe", "agent-1", "/chat"), ("subscribe", "agent-2", "/chat")]
@@ -386,6 +474,27 @@ def test_the_notification_of_an_exchange_that_cannot_be_written_stays(wire: Any)
     assert timeline(distilled) == [("subscribe", None, "/q")]
     assert distilled.summary.lines()[:2] == ["0 exchanges, 1 timeline entry, 1 session", "notifications: 1 unsolicited"]
     assert any("status is the number 999" in line for line in distilled.summary.left_out)
+
+
+def test_the_notifications_of_an_exchange_that_cannot_be_written_stay_in_order_and_for_all(wire: Any) -> None:
+    users(wire, 2)
+    say(wire, 1, 1, status=999)
+    for user in (1, 2):
+        hear(wire, 2, user, n=1, referenceId=5)
+    for user in (1, 2):
+        hear(wire, 3, user, n=2)
+    found = wire.distil().file.timeline
+    assert [(entry.as_, entry.since, entry.after, entry.data["n"]) for entry in found] == [
+        (None, "subscribe", "1.9s", 1),
+        (None, "subscribe", "2.9s", 2),
+    ]
+
+
+def test_a_notification_that_only_follows_an_exchange_that_cannot_be_written_is_unsolicited(wire: Any) -> None:
+    users(wire, 1)
+    say(wire, 1, 1, status=999)
+    hear(wire, 2, 1, n=1)
+    assert wire.distil().summary.lines()[1] == "notifications: 1 unsolicited"
 
 
 # --- the handshake and other encodings ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, JSONObject, decode
 from cometreel.recording import load_policy
 from cometreel.recording.header_redaction import HeaderRedactor, split_url
 from cometreel.recording.pseudonyms import Pseudonyms
@@ -79,6 +79,9 @@ CASES = [
         r"/api/v2/x\?fields=\*&access_token=hidden&state=hidden",
     ),
     ("unknown", "see /x?userName=kate%20s and a=b", r"see /x\?userName=[a-z]{10}%20[a-z]{10} and a=b"),
+    ("unknown", "see /x?subject=Dear%20Kate and a=b", r"see /x\?subject=text%20[a-z]{10} and a=b"),
+    ("unknown", "see /x?count=12 and workbinOwner=Place1", r"see /x\?count=12 and workbinOwner=Place1"),
+    ("sessionId", 1234567, "hidden"),
     ("deviceUri", "https://u:p@gws/x?y", r"https://host-[a-z]{8}\.example\.invalid/x\?y"),
     ("unknown", "Bearer abcdef123456", "hidden"),
     ("unknown", "x eyJhbGciOi.eyJzdWIi.c2ln y", "x hidden y"),
@@ -332,3 +335,186 @@ def test_a_cached_head_is_redacted_again_when_results_may_change():
 )
 def test_a_url_and_a_request_target_are_split_alike(url: str, expected: tuple[str, str]):
     assert split_url(url) == expected
+
+
+# ---------------------------------------------------------------------- what is known afterwards
+def later(redacts: Redactor, text: str) -> str:
+    """Return what becomes of a text in a later line; `*` replaces a known secret."""
+    return redacts.secrets.scrub_text(text, lambda _: "*")
+
+
+@pytest.mark.parametrize(
+    ("value", "redacted"),
+    [
+        ({"password": {"old": "tr0ub4dorX", "new": ["s3cr3tword9"]}}, {"password": "hidden"}),
+        ({"password": [{"old": {"value": "tr0ub4dorX"}}, "s3cr3tword9"]}, {"password": "hidden"}),
+        (
+            {"userData": {"password": "tr0ub4dorX", "inner": [{"pin": "s3cr3tword9"}]}},
+            {"userData": {"password": "hidden", "inner": [{"pin": "hidden"}]}},
+        ),
+    ],
+)
+def test_secrets_inside_a_hidden_or_personal_object_are_known_afterwards(value: JSON, redacted: JSON) -> None:
+    redacts = redactor()
+    assert redacts.redact_json(value)[0] == redacted
+    assert later(redacts, "old=tr0ub4dorX, new=s3cr3tword9") == "old=*, new=*"
+
+
+def test_a_password_in_basic_credentials_in_a_text_is_known_afterwards() -> None:
+    redacts = redactor()
+    assert redacts.text(f"sent {encoded('kate:tr0ub4dorX')}") == "sent hidden"
+    assert later(redacts, "tr0ub4dorX") == "*"
+
+
+@pytest.mark.parametrize(("value", "known"), [("x7Rq91kPz0", "*"), ("activeusers", "activeusers")])
+def test_a_parameter_of_a_link_is_known_afterwards_unless_it_may_be_a_word(value: str, known: str) -> None:
+    redacts = redactor()
+    assert redacts.text(f"/app?a=1&state={value}") == "/app?a=1&state=hidden"
+    assert later(redacts, value) == known
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("/a?access_token=tr0ub4dor9", []),
+        ("/a", [("X-Api-Key", "tr0ub4dor9")]),
+        ("/a", [("Authorization", "Bearer tr0ub4dor9")]),
+        ("/a", [("Authorization", f"Basic {encoded('kate:tr0ub4dor9')}")]),
+        ("/a", [("Cookie", "anything=tr0ub4dor9")]),
+    ],
+)
+def test_a_secret_in_the_head_of_a_request_is_known_afterwards(url: str, headers: list[tuple[str, str]]) -> None:
+    redacts = redactor()
+    assert "tr0ub4dor9" not in str(HeaderRedactor(redacts).request("GET", url, Headers(headers)))
+    assert later(redacts, "it is tr0ub4dor9") == "it is *"
+
+
+def test_a_password_that_equals_the_name_of_a_user_or_an_owner_does_not_replace_the_name() -> None:
+    redacts = redactor()
+    redacts.user("kate.smith-7")
+    redacts.redact_json({"workbinOwner": "Sales-West-1"})
+    redacts.redact_json({"password": "kate.smith-7", "pin": "Sales-West-1"})
+    assert later(redacts, "kate.smith-7 of Sales-West-1") == "kate.smith-7 of Sales-West-1"
+
+
+def test_a_common_word_that_is_a_name_stays_in_later_texts() -> None:
+    redacts = redactor()
+    redacts.redact_json({"lastName": "Baker", "firstName": "kate-7"})
+    assert redacts.text("Baker") == "Baker"
+    assert "kate-7" not in redacts.text("kate-7")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"owner": "kate", "user": {"userName": "kate"}}', '[{"a": "kate"}, {"login": "kate"}]']
+)
+def test_the_name_of_a_user_is_replaced_in_all_of_a_message_or_a_json_text(text: str) -> None:
+    """The key that says that it is a name comes after another one."""
+    assert "kate" not in redactor().text(text.replace('"a"', '"owner"'))
+    data = decode(text.replace('"a"', '"owner"'))
+    messages, _ = redactor().redact_messages([{"channel": "/x", "data": data}])
+    assert "kate" not in str(messages)
+
+
+# ---------------------------------------------------------------------- marks
+def test_json_in_a_text_keeps_the_marks_of_the_body() -> None:
+    _, marks = redactor().redact_json({"password": "tr0ub4dorX", "raw": '{"pin": 1}', "userName": "kate"})
+    assert marks.to_json() == {"secret": ["/password"], "personal": ["/raw", "/userName"]}
+
+
+def test_the_marks_name_the_number_of_the_message() -> None:
+    messages: list[JSONObject] = [{"channel": "/x", "clientId": "1k2j3h4g5f6d"} for _ in range(3)]
+    _, marks = redactor().redact_messages(messages)
+    assert marks.secret == ["/0/clientId", "/1/clientId", "/2/clientId"]
+
+
+def test_a_text_that_is_replaced_again_is_marked_again() -> None:
+    redacts = redactor()
+    for _ in range(2):
+        assert redacts.redact_json({"a": "write to kate@corp.example"})[1].personal == ["/a"]
+
+
+def test_strict_marks_an_id_under_an_unknown_key() -> None:
+    redacted, marks = redactor("strict").redact_json({"thing": UUID, "byId": {UUID: 1}})
+    assert UUID not in str(redacted)
+    assert marks.identifiers == {"/thing": "thing"}
+
+
+# ---------------------------------------------------------------------- messages, members and heads
+def test_other_members_of_a_bayeux_message_are_redacted() -> None:
+    message: JSONObject = {
+        "channel": "/x",
+        "advice": {"hosts": ["http://gws.corp/cometd"]},
+        "password": "tr0ub4dorX",
+        "error": "402::kate@corp.example",
+    }
+    (redacted,), marks = redactor().redact_messages([message])
+    assert isinstance(redacted, dict)
+    assert (redacted["password"], marks.secret) == ("hidden", ["/0/password"])
+    for text in ("gws.corp", "kate"):
+        assert text not in str(redacted)
+
+
+@pytest.mark.parametrize("names", [("pin", "colour"), ("colour", "pin")])
+def test_each_value_has_the_rule_of_the_name_beside_it(names: tuple[str, str]) -> None:
+    value: JSON = [{"name": name, "value": "tr0ub4dorX"} for name in names]
+    shown = {"pin": "hidden", "colour": "tr0ub4dorX"}
+    assert redactor().redact_json(value)[0] == [{"name": name, "value": shown[name]} for name in names]
+    heads = HeaderRedactor(redactor())
+    query = "&".join(f"name={name}&value=tr0ub4dorX" for name in names)
+    assert heads.request("GET", f"/a?{query}", Headers())["query"] == "&".join(
+        f"name={name}&value={shown[name]}" for name in names
+    )
+
+
+def test_a_user_who_becomes_known_is_replaced_in_an_equal_request() -> None:
+    redacts = redactor()
+    heads = HeaderRedactor(redacts)
+    request = ("GET", "/list?owner=kate", Headers())
+    assert heads.request(*request)["query"] == "owner=kate"
+    redacts.user("kate")
+    assert "kate" not in str(heads.request(*request))
+
+
+def test_the_announced_field_of_the_csrf_token_is_a_secret_from_then_on() -> None:
+    heads = HeaderRedactor(redactor())
+    request = ("GET", "/a", Headers([("X-Own", "t0ken-1234")]))
+    assert "hid-headers" not in heads.request(*request)
+    heads.reply(200, Headers([("X-CSRF-HEADER", "X-Own")]))
+    assert heads.request(*request)["hid-headers"] == ["x-own"]
+
+
+def test_the_login_name_of_a_request_is_replaced_where_it_is_an_owner() -> None:
+    redacts = redactor()
+    HeaderRedactor(redacts).request("GET", "/a", Headers([("Authorization", f"Basic {encoded('kate:tr0ub4dor9')}")]))
+    assert "kate" not in str(redacts.redact_json({"owner": "kate"})[0])
+
+
+def test_a_cookie_that_the_server_deletes_identifies_nobody() -> None:
+    fields = Headers([("Set-Cookie", "sid=0a1b2c3d4e5f; Path=/; Max-Age=0"), ("Set-Cookie", "own=9f8e7d6c5b4a")])
+    assert list(HeaderRedactor(redactor()).reply(200, fields)["cookies"]) == ["own"]  # type: ignore[arg-type]  # an object
+
+
+def test_of_a_repeated_cookie_the_first_counts() -> None:
+    def identity(*values: str) -> JSON:
+        fields = Headers([("Cookie", f"JSESSIONID={value}") for value in values])
+        return HeaderRedactor(redactor()).request("GET", "/a", fields)["who"]
+
+    assert identity("one-1234", "two-1234") == identity("one-1234") != identity("two-1234")
+
+
+def test_a_host_is_the_same_with_credentials_and_with_its_default_port() -> None:
+    heads = HeaderRedactor(redactor())
+    urls = ["http://gws.corp/a", "http://kate:pw@gws.corp/a", "http://GWS.corp:80/a", "https://gws.corp:443/a"]
+    assert len({str(heads.request("GET", url, Headers())["hosts"]) for url in urls}) == 1
+    assert (
+        heads.request("GET", "http://gws.corp:8080/a", Headers())["hosts"]
+        != heads.request("GET", urls[0], Headers())["hosts"]
+    )
+
+
+def test_the_case_of_a_value_does_not_change_the_pseudonym_of_another() -> None:
+    names = Pseudonyms(KEY)
+    upper, lower = names.same_shape("Kate"), names.same_shape("kate")
+    assert (upper[0].isupper(), lower) == (True, Pseudonyms(KEY).same_shape("kate"))
+    for value in (UUID, USER):
+        assert names.same_shape(value.upper()) == names.same_shape(value).upper()

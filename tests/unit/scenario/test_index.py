@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import permutations
 from unittest import mock
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import CompiledScenario, Exchange, Match, RequestOrPublish, loads
 from cometreel.scenario.matchers import MatchContext
-from cometreel.wire import Request
+from cometreel.scenario.normalized_request import as_get
+from cometreel.wire import Headers, Request
 
 HEAD = "cometreel: 1\ncorrelation: workspace-v3\nexchanges:\n"
 
@@ -123,3 +125,89 @@ exchanges:
   - {name: e, request: {method: GET, path: /x, authenticated: true}}
 """
     assert [exchange.group for exchange in loads(text).exchanges] == [0, 1, 2, 0, 3]
+
+
+ROLES = """\
+cometreel: 1
+roles: {one: {}, two: {}}
+exchanges:
+  - {name: a, as: one, request: {method: GET, path: /x}}
+  - {name: b, as: two, request: {method: GET, path: /x}}
+  - {name: c, request: {method: GET, path: /x}}
+  - {name: for two, as: two, request: {method: GET, path: /y}}
+  - {name: for all, request: {method: GET, path: /z}}
+"""
+
+
+@pytest.mark.parametrize("order", list(permutations([None, "one", "two"])))
+def test_a_role_is_offered_its_exchanges_and_those_for_all_whoever_asks_first(order: tuple[str | None, ...]) -> None:
+    """The answers to repeated requests are remembered for each role."""
+    scenario, found = loads(ROLES), {}
+    for path in ("/x", "/y", "/z"):
+        request = scenario.normalize_request(Request(1, "GET", path))
+        for role in (*order, *order):
+            answers = scenario.index.answers(request, role)
+            found[path, role] = [group.exchanges[0].name for group, _ in answers]
+    assert found == {
+        ("/x", None): ["a", "b", "c"],
+        ("/x", "one"): ["a", "c"],
+        ("/x", "two"): ["b", "c"],
+        ("/y", None): ["for two"],
+        ("/y", "one"): [],
+        ("/y", "two"): ["for two"],
+        ("/z", None): ["for all"],
+        ("/z", "one"): ["for all"],
+        ("/z", "two"): ["for all"],
+    }
+
+
+def test_an_answer_that_depends_on_header_fields_is_not_remembered() -> None:
+    scenario = loads(HEAD + "  - {name: a, request: {method: GET, path: /x, headers: {a: b}}}\n")
+    for fields, matches in (((), False), ([("a", "b")], True), ((), False)):
+        request = scenario.normalize_request(Request(1, "GET", "/x", headers=Headers(fields)))
+        found = [group.match(request, {}) for group, _ in scenario.index.answers(request)]
+        assert [isinstance(each, Match) for each in found] == [matches]
+
+
+def test_a_head_gets_the_answers_of_a_get() -> None:
+    text = "".join(f"  - {{name: {name}, request: {{method: {name}, path: /x}}}}\n" for name in ("HEAD", "GET"))
+    scenario = loads(HEAD + text)
+    head = scenario.normalize_request(Request(1, "HEAD", "/x"))
+    for request, name in ((head, "HEAD"), (as_get(head), "GET")):
+        assert [group.exchanges[0].name for group, _ in scenario.index.answers(request)] == [name]
+
+
+def test_a_request_without_body_is_offered_the_exchange_with_an_empty_object() -> None:
+    scenario = loads(HEAD + "  - {name: a, request: {method: POST, path: /x, body: {}}}\n")
+    for body in (b"", b"{}"):
+        request = scenario.normalize_request(Request(1, "POST", "/x", body=body))
+        assert [exchange.name for exchange in candidates(scenario, request)] == ["a"]
+
+
+def test_a_role_that_no_login_exchange_or_timeline_entry_names_is_unassigned() -> None:
+    scenario = loads("""\
+cometreel: 1
+roles: {by user: {user: kate}, by id: {id: A1}, by exchange: {}, by timeline: {}, nobody: {}}
+exchanges: [{name: a, as: by exchange, request: {method: GET, path: /x}}]
+timeline: [{channel: /a, as: by timeline, since: connect}]
+""")
+    assert scenario.unassigned_roles() == {"nobody"}
+
+
+def test_a_group_repeats_as_its_last_exchange_says() -> None:
+    exchanges = [
+        "{name: a, request: {method: GET, path: /x}}",
+        "{name: b, request: {method: GET, path: /x}, repeat: cycle}",
+    ]
+    (group,) = loads(HEAD + "".join(f"  - {each}\n" for each in exchanges)).groups
+    assert ([exchange.name for exchange in group.exchanges], group.repeat) == (["a", "b"], "cycle")
+
+
+def test_timeline_entries_and_faults_are_numbered_in_the_order_of_the_file() -> None:
+    scenario = loads("""\
+cometreel: 1
+timeline: [{channel: /a}, {channel: /b}]
+faults: [{meta: /meta/connect, broken: true}, {meta: /meta/subscribe, broken: true}]
+""")
+    assert [entry.index for entry in scenario.timeline] == [0, 1]
+    assert [(fault.index, fault.meta) for fault in scenario.faults] == [(0, "/meta/connect"), (1, "/meta/subscribe")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Missing, matcher
+from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Missing, matcher, shortened
 from cometreel.scenario.yaml_reader import read_yaml
 
 ANY_KIND: list[tuple[str, list[object], list[object]]] = [
@@ -89,6 +89,30 @@ def test_only_the_alternative_that_matches_captures() -> None:
     pattern: JSON = {"$one-of": [{"a": {"$capture": "x"}, "b": 1}, {"a": {"$capture": "y"}, "b": 2}]}
     made = compared(pattern, {"a": 7, "b": 2})
     assert (made.captures, made.differences) == ({"y": 7}, [])
+
+
+def test_an_alternative_that_matches_binds_ids_and_captures_for_the_session() -> None:
+    made = compared(
+        {"$one-of": ["x", {"a": {"$id": "place-1"}, "b": {"$capture": "session.user"}}]}, {"a": "P", "b": 7}
+    )
+    assert (made.ids, made.session_captures, made.captures) == ({"place-1": "P"}, {"user": 7}, {})
+
+
+@pytest.mark.parametrize("second", [{"$id": "place-1"}, {"$one-of": [{"$id": "place-1"}, "x"]}])
+def test_an_id_has_one_value_in_a_request(second: JSON) -> None:
+    pattern: JSON = {"a": {"$id": "place-1"}, "b": second}
+    assert compared(pattern, {"a": "P", "b": "P"}).differences == []
+    assert [one.where for one in compared(pattern, {"a": "P", "b": "Q"}).differences] == ["/b"]
+
+
+def test_a_missing_value_is_not_captured() -> None:
+    made = compared({"a": {"$capture": "x"}}, {})
+    assert (made.captures, made.differences) == ({}, [Difference("/a", "{$capture: x}", "nothing")])
+
+
+@pytest.mark.parametrize(("length", "cut"), [(199, False), (200, False), (201, True)])
+def test_only_a_long_text_is_shortened(length: int, cut: bool) -> None:
+    assert shortened("x" * length) == "x" * min(length, 200) + "…" * cut
 
 
 @pytest.mark.parametrize(

@@ -43,16 +43,17 @@ def test_an_unknown_profile_is_a_key_error() -> None:
         profile("gws-v3")
 
 
-def test_the_highest_reference_number_of_a_scenario_is_found() -> None:
-    scenario = loads("""\
+@pytest.mark.parametrize(("in_event", "in_timeline", "highest"), [(60, 61, 61), (70, 61, 70), (1, "true", 57)])
+def test_the_highest_reference_number_of_a_scenario_is_found(in_event: int, in_timeline: object, highest: int) -> None:
+    scenario = loads(f"""\
 cometreel: 1
 correlation: gws-v2
 exchanges:
   - name: a
-    request: {method: POST, path: /x}
-    reply: {body: {referenceId: 7, other: 99, referenceIds: {u: 56, v: 57}}}
-    events: [{channel: /a, data: {referenceId: 60}}]
+    request: {{method: POST, path: /x}}
+    reply: {{body: {{referenceId: 7, other: 99, referenceIds: {{u: 56, v: 57}}}}}}
+    events: [{{channel: /a, data: {{referenceId: {in_event}}}}}]
 timeline:
-  - {channel: /a, data: {referenceId: 61}}
+  - {{channel: /a, data: {{referenceId: {in_timeline}}}}}
 """)
-    assert scenario.highest_ref == 61
+    assert scenario.highest_ref == highest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cometreel.scenario import Difference, Match, Mismatch, loads
@@ -40,6 +42,27 @@ def compare(written: str, request: Request) -> Match | Mismatch:
         ("{method: POST, path: /x, base64: /w==}", Request(1, "POST", "/x", body=b"\xff"), True),
         ("{method: GET, path: /x, headers: {a: b}}", Request(1, "GET", "/x", headers=Headers([("A", "b")])), True),
         ("{method: GET, path: /x, headers: {a: b}}", Request(1, "GET", "/x"), False),
+        (
+            "{method: GET, path: /x, headers: {a: 'b, c'}}",
+            Request(1, "GET", "/x", headers=Headers([("A", "b"), ("a", "c")])),
+            True,
+        ),
+        ("{method: POST, path: /x, body: {$one-of: [{}, {a: 1}]}}", Request(1, "POST", "/x"), True),
+        ("{method: POST, path: /x, body: {$one-of: [{b: 1}, {a: 1}]}}", Request(1, "POST", "/x"), False),
+        ("{method: POST, path: /x, form: {'1': ''}}", Request(1, "POST", "/x", body=b"1"), True),
+        ("{method: POST, path: /x, form: {$any: object}}", Request(1, "POST", "/x", body=b'{"a":1}'), False),
+        ("{method: POST, path: /x, form: {$any: object}}", Request(1, "POST", "/x", body=b"a=1"), True),
+        (
+            "{method: POST, path: /x, base64: 5A==}",  # ä in ISO 8859-1
+            Request(
+                1,
+                "POST",
+                "/x",
+                headers=Headers([("Content-Type", "text/plain;charset=ISO-8859-1")]),
+                body="ä".encode(),
+            ),
+            True,
+        ),
     ],
 )
 def test_match(written: str, request_: Request, matches: bool) -> None:
@@ -78,6 +101,8 @@ def test_a_mismatch_masks_secret_headers(name: str) -> None:
         ("body: {oldPassword: a}", b'{"oldPassword":"s3cret"}', "oldPassword", "[hidden]"),
         ("body: {}", b'{"newPwd":"s3cret"}', "newPwd", "[hidden]"),
         ("body: {userData: {a: 1}}", b'{"userData":{"a":"s3cret"}}', "userData/a", "[hidden]"),
+        ("body: {name: pin, value: a}", b'{"name":"pin","value":"s3cret"}', "value", "[hidden]"),
+        ("body: {name: pin}", b'{"name":"pin","value":"s3cret"}', "value", "[hidden]"),
         ("body: {me: 1}", b'{"me":[{"email":"s3cret"}]}', "me", '[{email: "[hidden]"}]'),
         ("body: {to: [a]}", b'{"to":["a","s3cret"]}', "to/1", "[hidden]"),
         ("text: a", b'{"me":{"pin":"s3cret"}}', "", '{me: {pin: "[hidden]"}}'),
@@ -91,6 +116,12 @@ def test_a_mismatch_masks_what_a_recording_redacts(written: str, body: bytes, wh
     assert isinstance(mismatch, Mismatch)
     place = f"/body/{where}" if where else "/body"
     assert [(one.where, one.found) for one in mismatch.differences] == [(place, found)]
+
+
+def test_a_mismatch_masks_the_fields_of_a_form() -> None:
+    found = compare("{method: POST, path: /x, form: {$any: string}}", Request(1, "POST", "/x", body=b"code=s3cret&b=2"))
+    assert isinstance(found, Mismatch)
+    assert [(one.where, one.found) for one in found.differences] == [("/form", '{code: "[hidden]", b: "2"}')]
 
 
 def test_a_mismatch_masks_query_parameters() -> None:
@@ -107,6 +138,43 @@ def test_a_mismatch_masks_query_parameters() -> None:
 def test_named_groups_are_captures_in_paths_too() -> None:
     found = compare("{method: GET, path: {$regex: '^/w/(?P<id>[^/]+)$'}}", Request(1, "GET", "/w/861640a2/"))
     assert found == Match({"id": "861640a2"}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("written", "request_", "match"),
+    [
+        ("path: [w, {$capture: id}]", Request(1, "POST", "/w/7"), Match({"id": "7"}, {}, {})),
+        ("path: [w, {$id: w-1}]", Request(1, "POST", "/w/7"), Match({}, {}, {"w-1": "7"})),
+        ("path: /x, text: {$regex: 'n=(?P<n>\\d+)'}", Request(1, "POST", "/x", body=b"n=7"), Match({"n": "7"}, {}, {})),
+        (
+            "path: /x, headers: {X-Order: {$capture: session.order}}",
+            Request(1, "POST", "/x", headers=Headers([("x-order", "7")])),
+            Match({}, {"order": "7"}, {}),
+        ),
+    ],
+)
+def test_captures_come_from_every_part_of_a_request(written: str, request_: Request, match: Match) -> None:
+    assert compare(f"{{method: POST, {written}}}", request_) == match
+
+
+def test_an_id_that_the_session_has_bound_matches_no_other_value() -> None:
+    scenario = loads(HEAD + "{method: POST, path: /x, body: {place: {$id: place-1}}}")
+    request = scenario.normalize_request(Request(1, "POST", "/x", body=b'{"place":"P"}'))
+    assert scenario.exchanges[0].match(request, {"place-1": "P"}) == Match({}, {}, {})
+    assert isinstance(scenario.exchanges[0].match(request, {"place-1": "Q"}), Mismatch)
+
+
+def test_an_id_that_the_client_chooses_is_not_compared() -> None:
+    head = HEAD.replace("exchanges", "correlation: workspace-v3\nexchanges")
+    live = {"operationId": "live", "n": 1}
+    for body in ("{operationId: old, n: {$any: number}}", "{$partial: {operationId: old, n: 1}}"):
+        scenario = loads(f"{head}{{method: POST, path: /x, body: {body}}}")
+        request = scenario.normalize_request(Request(1, "POST", "/x", body=json.dumps(live).encode()))
+        assert scenario.exchanges[0].match(request, {}) == Match({}, {}, {})
+        scenario = loads(f"{head}{{publish: /x, data: {body}}}")
+        assert scenario.exchanges[0].match(scenario.normalize_publish({"channel": "/x", "data": live}), {}) == Match(
+            {}, {}, {}
+        )
 
 
 def test_a_publish_and_a_request_never_match_each_other() -> None:

@@ -42,6 +42,18 @@ def test_the_exchange_added_last_is_tried_first() -> None:
     assert [exchange.index for exchange in twice.exchanges] == list(range(7))
 
 
+def test_every_group_entry_and_fault_has_its_own_number() -> None:
+    """Also after one was removed, and several were added one after the other."""
+    scenario = OLD
+    for number in range(3):
+        exchange = build.exchange(f"new {number}", build.get(f"/{number}"))
+        entry, fault = build.timeline_entry("/a", since="stats"), build.fault("stats", disconnect=True)
+        scenario = extended(scenario, [exchange, entry, fault])
+    again = extended(without(scenario, ["new 2"]), [build.exchange("new 3", build.get("/3"))])
+    assert len({group.number for group in (*scenario.groups, *again.groups)}) == len(scenario.groups) + 1
+    assert [entry.index for entry in scenario.timeline] == [fault.index for fault in scenario.faults] == [0, 1, 2]
+
+
 def test_equal_requests_of_one_call_are_played_in_order() -> None:
     new = extended(OLD, [build.exchange(name, build.get("/new")) for name in ("one", "two")])
     assert [exchange.name for exchange in new.groups[0].exchanges] == ["one", "two"]

@@ -8,6 +8,7 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import EventOut, EventPlan, Match, RenderContext, ReplyOut, TemplateFailed, User, loads
+from cometreel.scenario.compiled import PublishReplyOut
 from cometreel.scenario.exchange import Exchange
 from cometreel.wire import Headers, Request
 
@@ -100,6 +101,50 @@ def test_a_repeated_event_has_a_sequence_number() -> None:
     assert end.render(context) == EventOut({}, disconnect=True)
 
 
+def test_an_event_and_the_end_of_a_session_name_their_receivers() -> None:
+    exchange, context = play("""events:
+      - {channel: /a, data: 1, ext: {x: {$t: "{{ ref }}"}}, deliver: all}
+      - {disconnect: true, deliver: all}
+""")
+    message, end = exchange.events
+    assert message.render(context) == EventOut({"channel": "/a", "data": 1, "ext": {"x": 67}}, deliver="all")
+    assert end.render(context) == EventOut({}, disconnect=True, deliver="all")
+
+
+def test_each_repetition_of_an_event_has_its_own_random_values() -> None:
+    exchange, context = play(
+        """events: [{channel: /a, data: [{$t: "{{ uuid() }}"}, {$t: "{{ uuid() }}"}], count: 2}]"""
+    )
+    values = [value for seq in (0, 1) for value in exchange.events[0].render(context, seq).message["data"]]  # type: ignore[union-attr]  # a list
+    assert len({*values}) == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "reply"),
+    [
+        ("{}", PublishReplyOut(0.0, True)),
+        ("{error: '403::denied'}", PublishReplyOut(0.0, False, "403::denied")),
+        ("{successful: false}", PublishReplyOut(0.0, False)),
+        ("{error: '1::x', successful: true, data: 1}", PublishReplyOut(0.0, True, "1::x", {"data": 1})),
+    ],
+)
+def test_the_reply_to_a_publish_is_successful_unless_it_has_an_error(written: str, reply: PublishReplyOut) -> None:
+    scenario = loads(f"cometreel: 1\nexchanges: [{{name: a, request: {{publish: /a}}, reply: {written}}}]")
+    spec = scenario.exchanges[0].reply
+    assert spec is not None
+    assert spec.render(RenderContext(scenario.normalize_publish({"channel": "/a"}))) == reply
+
+
+def test_true_and_one_are_different_constants() -> None:
+    bodies = "".join(
+        f"  - {{name: n{n}, request: {{method: GET, path: /{n}}}, reply: {{body: {body}}}}}\n"
+        for n, body in enumerate(("1", "true", "1"))
+    )
+    scenario = loads(f"cometreel: 1\nexchanges:\n{bodies}")
+    context = RenderContext(scenario.normalize_request(REQUEST))
+    assert [repr(one.reply.render(context).body) for one in scenario.exchanges] == ["1", "True", "1"]  # type: ignore[union-attr]  # replies to HTTP requests
+
+
 def test_a_publish_can_define_the_pushed_message() -> None:
     """The golden servers' /service/push, as a scenario."""
     scenario = loads("""\
@@ -138,6 +183,8 @@ exchanges:
         ("reply: {body: {a: {$t: '{{ request.body.missing }}'}}}", "f:5:28: the template '{{ request.body.missing }}'"),
         ("reply: {status: {$t: '{{ 700 }}'}}", "f:5:12: the template '700' failed: the number 700; expected an HTTP"),
         ("reply: {after: {$t: '{{ ref }}'}}", "f:5:12: the template '67' failed: the number 67; expected a duration"),
+        ("reply: {body: [1, {$t: '{{ request.body.no }}'}]}", "f:5:28: the template '{{ request.body.no }}'"),
+        ("reply: {body: {$entries: [[a, {$t: '{{ session.x }}'}]]}}", "f:5:40: the template '{{ session.x }}'"),
         ("reply: {body: {$t: '{{ session.x }}'}}", "f:5:24: the template '{{ session.x }}' failed: 'dict object' has"),
     ],
 )

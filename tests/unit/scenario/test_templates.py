@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ SEES: dict[str, object] = {
     "id": "86164e12",
     "number": "12345",
     "now": datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC),
+    "local": datetime(2026, 11, 23, 10, 0, 0, tzinfo=timezone(timedelta(hours=2))),
 }
 
 
@@ -40,6 +41,7 @@ SEES: dict[str, object] = {
         ("{{ (1, 2) }}", [1, 2]),
         ("{{ now }}", "2026-11-23T10:00:00Z"),
         ("at {{ now }}", "at 2026-11-23T10:00:00Z"),
+        ("{{ local }}", "2026-11-23T08:00:00Z"),
         ("{{ yes }}{{ none }}", "truenull"),
         ("n{{ body.items }}", "n3"),
         ("{{ number }}{{ '' }}", "12345"),
@@ -103,7 +105,9 @@ def test_undefined_names_are_found_at_load() -> None:
 
 def test_random_values_are_equal_for_the_same_seed_and_place() -> None:
     one, same, other = SeededRandom("s", "event 0/0"), SeededRandom("s", "event 0/0"), SeededRandom("s", "event 1/0")
-    assert [one.uuid(), one.uuid()] == [same.uuid(), same.uuid()]
+    first = [one.uuid(), one.uuid()]
+    assert first == [same.uuid(), same.uuid()]
+    assert len({*first}) == 2
     assert len({SeededRandom("s", "a").uuid(), SeededRandom("t", "a").uuid(), other.uuid()}) == 3
     assert one.uuid("order") == other.uuid("order")
     assert one.uuid()[14] == "4"
@@ -112,6 +116,11 @@ def test_random_values_are_equal_for_the_same_seed_and_place() -> None:
 @given(st.integers(), st.integers(0, 10**6), st.text())
 def test_randint_is_in_its_range(low: int, width: int, seed: str) -> None:
     assert low <= SeededRandom(seed, "reply").randint(low, low + width) <= low + width
+
+
+def test_randint_reaches_both_ends_of_its_range() -> None:
+    dice = SeededRandom("s", "reply")
+    assert {dice.randint(1, 6) for _ in range(200)} == {1, 2, 3, 4, 5, 6}
 
 
 def test_randint_with_an_empty_range_fails_clearly() -> None:
