@@ -744,3 +744,19 @@ def test_the_advice_is_sent_again_after_the_advice_about_multiple_clients(talk: 
     second_poll = second.connect()
     talk.wait(30.0)
     assert second_poll.json[0]["advice"] == {"reconnect": "retry", "interval": 0, "timeout": 30_000}
+
+
+def test_a_session_is_unknown_with_the_cookie_of_another_browser(talk: Any) -> None:
+    session = talk.open()
+    session.cookie = "another"
+    (reply,) = session.publish("/a", 1).json
+    assert (reply["successful"], reply["error"]) == (False, "402::Unknown client")
+
+
+def test_messages_that_a_request_causes_for_its_own_session_are_in_its_reply_and_not_on_the_poll(talk: Any) -> None:
+    session = talk.open()
+    session.subscribe("/a")
+    poll = session.connect()
+    replies = session.publish("/a", 1).json
+    assert [reply.get("data") for reply in replies] == [1, None]
+    assert poll.held

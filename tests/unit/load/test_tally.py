@@ -193,6 +193,14 @@ def test_a_long_run_has_wider_intervals():
     )
 
 
+def test_a_wider_interval_keeps_the_slowest_answer_of_all_its_seconds():
+    time_series = TimeSeries()
+    time_series.answered(0.0, 2_000_000)
+    time_series.answered(1.0, 1_000_000)
+    time_series.sent(1000.0)
+    assert time_series.intervals()[0] == Interval(0, 0, 2, 0, 2.0)
+
+
 @given(st.lists(st.lists(st.integers(0, 5000), max_size=8), min_size=1, max_size=4), st.randoms())
 def test_time_series_merge_in_any_order(parts, random):
     def of(seconds: list[int]) -> TimeSeries:
