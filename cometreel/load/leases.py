@@ -218,8 +218,8 @@ class WorkerLeases:
         """
         sequence = grant["sequence"]
         sent = self._sent.get(sequence)
-        if sequence <= self._last_grant or sent is None or sent + grant["term"] <= now:
-            return []  # a newer grant was applied, or this one has expired
+        if sent is None or sent + grant["term"] <= now:
+            return []  # this or a newer grant was applied, or this one has expired
         self._last_grant, self._expires_at = sequence, sent + grant["term"]
         self._sent = {number: at for number, at in self._sent.items() if number > sequence}
         shares = {int(share): since for share, since in grant["shares"].items()}

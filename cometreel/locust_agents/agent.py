@@ -185,7 +185,7 @@ class Agent:
 
     def request(self, planned: PlannedRequest, path: str, body: bytes | None, intended: float) -> bool:
         """Send a POST, or a GET if the body is None. Return False if there is no session to send it in."""
-        if self._stopping or not self.ready.is_set():
+        if not self.ready.is_set():
             return False
         self._queued += 1
         self.idle = False

@@ -36,7 +36,7 @@ class Mutant:
     replace: str
     fault: str
     nth: int | None = None
-    """Which of several occurrences is replaced, from 1."""
+    """The number of the occurrence that is replaced, from 1; None if there must be only one."""
     survives: str = ""
     """The reason why no test can notice this fault."""
 

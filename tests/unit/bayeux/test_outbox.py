@@ -50,3 +50,18 @@ def test_acked_outbox_is_bounded_too() -> None:
     outbox = AckedOutbox(1)
     assert [outbox.put(message(1)), outbox.put(message(2))] == [True, False]
     assert numbers(outbox.take()) == [2]
+
+
+def test_all_dropped_messages_are_kept_until_the_caller_removes_them() -> None:
+    outbox = Outbox(1)
+    for number in (1, 2, 3):
+        outbox.put(message(number))
+    assert numbers(outbox.dropped) == [1, 2]
+
+
+def test_at_the_end_only_the_messages_of_the_open_batch_were_never_sent() -> None:
+    outbox = AckedOutbox(9)
+    outbox.put(message(1))
+    outbox.close()
+    outbox.put(message(2))
+    assert (numbers(outbox.take_unsent()), len(outbox)) == ([2], 0)

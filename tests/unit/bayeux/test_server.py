@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -728,3 +729,78 @@ def test_a_reply_that_was_not_written_is_reported_if_its_session_has_ended(talk_
     session.send(session.message("/meta/disconnect"))
     talk.gone(answer)
     assert application.reports == [(1, "client gone")]
+
+
+# ---------------------------------------------------------------------- one session, one transport, one browser
+def test_a_session_of_long_polling_is_unknown_to_callback_polling(talk: Any) -> None:
+    session = talk.open()
+    message = json.dumps([session.message("/meta/connect", connectionType="callback-polling")])
+    reply = talk.request("GET", query=f"jsonp=cb&message={quote(message)}", cookie=session.cookie)
+    assert b'"error":"402::Unknown client"' in reply.reply.body
+    assert session.poll_now() == []
+
+
+def test_an_ended_session_no_longer_belongs_to_its_browser(talk: Any) -> None:
+    first = talk.open()
+    second = talk.open(cookie=first.cookie)
+    first.send(first.message("/meta/disconnect"))
+    assert talk.server.client_ids_of_browser(first.cookie) == (second.client_id,)
+
+
+def test_a_session_expires_after_the_interval_of_its_client_and_max_interval(talk: Any) -> None:
+    session = talk.open()
+    session.connect(advice={"timeout": 0, "interval": 5000})
+    talk.wait(14.9)
+    assert talk.server.session(session.client_id) is not None
+    talk.wait(0.1)
+    assert talk.server.session(session.client_id) is None
+
+
+def test_a_handshake_with_the_client_id_of_a_session_starts_another(talk: Any) -> None:
+    first = talk.open()
+    second = talk.handshake(cookie=first.cookie, clientId=first.client_id)
+    assert talk.server.client_ids() == (first.client_id, second.client_id)
+
+
+def test_a_message_after_the_disconnect_in_one_request_is_refused(talk: Any) -> None:
+    session = talk.open()
+    replies = session.send(session.message("/meta/disconnect"), session.message("/a", data=1)).json
+    assert [(reply["channel"], reply["successful"]) for reply in replies] == [("/meta/disconnect", True), ("/a", False)]
+
+
+def test_an_acked_session_gets_later_messages_while_an_earlier_reply_is_not_confirmed(talk_with: Any) -> None:
+    talk = talk_with(confirm=False)
+    session = talk.open(ext={"ack": True})
+    poll = session.connect(ext={"ack": 1})
+    session.deliver(1)
+    assert [message.get("data") for message in poll.json] == [1, None]
+    later = session.connect(ext={"ack": 2})
+    session.deliver(2)
+    assert [message.get("data") for message in later.json] == [2, None]
+
+
+def test_the_advice_is_sent_again_after_the_advice_about_multiple_clients(talk: Any) -> None:
+    first = talk.open()
+    second = talk.open(cookie=first.cookie)
+    poll = first.connect()
+    assert second.connect().json[0]["advice"]["multiple-clients"] is True
+    talk.gone(poll)
+    second_poll = second.connect()
+    talk.wait(30.0)
+    assert second_poll.json[0]["advice"] == {"reconnect": "retry", "interval": 0, "timeout": 30_000}
+
+
+def test_a_session_is_unknown_with_the_cookie_of_another_browser(talk: Any) -> None:
+    session = talk.open()
+    session.cookie = "another"
+    (reply,) = session.publish("/a", 1).json
+    assert (reply["successful"], reply["error"]) == (False, "402::Unknown client")
+
+
+def test_messages_that_a_request_causes_for_its_own_session_are_in_its_reply_and_not_on_the_poll(talk: Any) -> None:
+    session = talk.open()
+    session.subscribe("/a")
+    poll = session.connect()
+    replies = session.publish("/a", 1).json
+    assert [reply.get("data") for reply in replies] == [1, None]
+    assert poll.held

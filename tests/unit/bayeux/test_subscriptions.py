@@ -50,3 +50,11 @@ def test_unused_channels_are_removed() -> None:
     for second in range(1000):
         index.use(f"/{second}", float(second))
     assert len(index._used) < 6
+
+
+def test_a_channel_in_constant_use_does_not_keep_unused_ones() -> None:
+    index = Subscriptions()
+    for second in range(1000):
+        index.use("/always", float(second))
+        index.use(f"/{second}", float(second))
+    assert len(index._used) < 7

@@ -139,6 +139,13 @@ def test_late_and_outdated_grants_are_ignored():
     assert take_all(one) == []
 
 
+def test_a_report_that_arrives_twice_is_processed_once():
+    leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
+    report = one.report(1, START)
+    assert leases.handle_report(report, START) is not None
+    assert leases.handle_report(report, START + 1) is None
+
+
 def test_unused_agents_are_taken_back_first():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     report_to(leases, one, 3, START)

@@ -171,6 +171,29 @@ def test_a_late_reply_does_not_take_a_reused_reference_from_a_later_post():
     assert ledger.notified(stats(1), 10.3) == [Answered(later, 10.3, late=False)]
 
 
+def test_a_reply_after_the_patience_is_too_late_without_a_call_of_advance():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    assert ledger.replied(exchange, 200, ok(1), 10.0) == [Refused(exchange, 10.0, Failure.REPLY)]
+
+
+def test_the_reference_of_an_early_notification_expires_one_patience_after_its_arrival():
+    ledger = a_ledger()
+    first, second = ledger.sent(PLACE, 0.0, 0.0), ledger.sent(PLACE, 0.0, 0.0)
+    ledger.replied(first, 200, ok(1), 0.1)
+    assert ledger.notified(stats(2), 1.0) == []
+    assert ledger.notified(stats(1), 5.0) == [Answered(first, 5.0, late=True)]
+    ledger.replied(second, 200, ok(2), 5.5)
+    assert ledger.notified(stats(2), 11.5) == [Unexpected(2, 11.5)]
+    assert ledger.notified(stats(1), 11.5) == [Duplicate(first, 11.5)]
+
+
+def test_a_redirection_is_no_acknowledgement():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    assert ledger.replied(exchange, 300, ok(1), 0.1) == [Refused(exchange, 0.1, Failure.HTTP, 300)]
+
+
 def test_a_notification_with_another_owner_or_type_is_wrong():
     ledger = a_ledger()
     cases: list[tuple[int, JSONObject, str]] = [

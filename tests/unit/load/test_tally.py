@@ -170,6 +170,13 @@ def test_the_slowest_answers_are_the_same_in_any_order(latencies, random):
     assert one.answers() == other.answers() == sorted(answers, reverse=True)[:SLOWEST_KEPT]
 
 
+def test_a_fast_answer_does_not_replace_a_slow_one():
+    slowest = Slowest()
+    for micros in range(SLOWEST_KEPT, -1, -1):
+        slowest.add(SlowAnswer(micros, 0.0, "e", "a", "1"))
+    assert [answer.micros for answer in slowest.answers()] == list(range(SLOWEST_KEPT, 0, -1))
+
+
 # ------------------------------------------------------------------------------ time series
 def test_a_long_run_has_wider_intervals():
     time_series = TimeSeries()
@@ -186,6 +193,14 @@ def test_a_long_run_has_wider_intervals():
     )
 
 
+def test_a_wider_interval_keeps_the_slowest_answer_of_all_its_seconds():
+    time_series = TimeSeries()
+    time_series.answered(0.0, 2_000_000)
+    time_series.answered(1.0, 1_000_000)
+    time_series.sent(1000.0)
+    assert time_series.intervals()[0] == Interval(0, 0, 2, 0, 2.0)
+
+
 @given(st.lists(st.lists(st.integers(0, 5000), max_size=8), min_size=1, max_size=4), st.randoms())
 def test_time_series_merge_in_any_order(parts, random):
     def of(seconds: list[int]) -> TimeSeries:
@@ -200,6 +215,15 @@ def test_time_series_merge_in_any_order(parts, random):
     for state in states:
         whole.merge(state)
     assert whole.state() == of([second for part in parts for second in part]).state()
+
+
+def test_refused_wrong_and_lost_requests_fail_in_the_second_of_their_outcome():
+    tally = play(Tally("w"), [(1, 1, 10), (1, 2, 10), (1, 3, 10), (1, 0, 10)])
+    assert [(interval.at, interval.failed) for interval in tally.time_series.intervals() if interval.failed] == [
+        (0, 1),
+        (4, 1),
+        (6, 1),
+    ]
 
 
 # ------------------------------------------------------------------------------ steps
@@ -219,6 +243,7 @@ def test_a_request_belongs_to_the_step_of_its_intended_start():
     assert second is not None
     assert (tallies.whole.due, first.due, second.due) == (4, 2, 1)
     assert [count_sent(tally) for tally in (tallies.whole, first, second)] == [4, 2, 1]
+    assert [tally.entries[PLACE.entry].answered for tally in (tallies.whole, first, second)] == [4, 2, 1]
     assert (tallies.whole.unsent, first.unsent, second.unsent) == (1, 1, 0)
     assert (second.workers["w"]["cpu_samples"], first.workers["w"]["cpu_samples"]) == (1, 0)
 
@@ -235,6 +260,12 @@ def test_the_latest_steps_are_kept_and_adding_one_twice_changes_nothing():
 
 
 # ------------------------------------------------------------------------------ load generator
+def test_a_sample_of_90_percent_is_not_busy():
+    tally = Tally("w")
+    tally.add_cpu_sample(90.0)
+    assert not overloaded(tally.workers["w"])
+
+
 def test_a_worker_is_overloaded_if_more_than_a_tenth_of_its_samples_are_busy():
     tally = Tally("w")
     assert not overloaded(tally.workers["w"])
