@@ -275,7 +275,7 @@ class Client:
         if self.socket is None:
             self._open_socket()
         number = self.socket
-        if number is None:
+        if number is None or self.world.stopping == self.plan.node:
             return
         found = dict.fromkeys(f"i:{each['clientId']}" for each in messages if "clientId" in each)
         kind, name, count = call or ("messages", "", 0)
@@ -283,6 +283,8 @@ class Client:
         self.world.send_frame(self, number, text, meaning)
 
     def _open_socket(self) -> None:
+        if self.world.stopping == self.plan.node:
+            return
         number = self.world.new_id()
         request = self.transport.request(number, ENDPOINT, "", self._fields())
         user = self.plan.user if self.plan.identity == "basic" else ""
@@ -329,7 +331,7 @@ class Client:
             self._send_now(request, meaning, kind)
 
     def _send_now(self, request: Request, meaning: Meaning, kind: str) -> None:
-        if self.left:
+        if self.left or self.world.stopping == self.plan.node:
             return
         self._open[request.id] = kind
         if kind == "poll":

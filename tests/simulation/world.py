@@ -35,6 +35,7 @@ START = 1000.0
 SETTLING = 60.0
 """How long clients poll after the last step before they leave, in seconds."""
 _MAX_IDLE_CALLS = 1000
+_MAX_ACTIONS = 20_000
 
 Task: TypeAlias = Callable[[], None]
 
@@ -53,6 +54,8 @@ class World:
         self.now = START
         self.blocked = False
         """True while the driver is late: it calls nothing, and then everything at once."""
+        self.stopping: int | None = None
+        """The server that accepts no requests now, because it stops."""
         self._nonce, self._restarts = nonce, 0
         self.nodes: list[Backend] = [self._backend(node) for node in range(plan.options.nodes)]
         self.clients = {each.name: Client(each, self) for each in plan.clients}
@@ -134,15 +137,20 @@ class World:
     def send(self, client: Client, request: Request, meaning: Meaning) -> None:
         """Let a request reach the server of a client."""
         node = client.plan.node
-        self.actions += 1
+        self._count()
         self._request_of[request.id] = client
         self.history.append(Sent(self.now, node, client.plan.name, request, meaning))
         self.do(node, self.nodes[node].receive(request, self.now))
 
+    def _count(self) -> None:
+        self.actions += 1
+        if self.actions > _MAX_ACTIONS:
+            raise Stalled(f"a run has more than {_MAX_ACTIONS} actions: clients and servers answer each other at once")
+
     def send_frame(self, client: Client, request_id: int, text: str, meaning: Meaning) -> None:
         """Let a frame reach the server of a client."""
         node = client.plan.node
-        self.actions += 1
+        self._count()
         self.history.append(FrameSent(self.now, node, client.plan.name, request_id, text, meaning))
         self.do(node, self.nodes[node].frame(request_id, text, self.now))
 
@@ -213,9 +221,11 @@ class World:
 
     def _restart(self, node: int, *, graceful: bool) -> None:
         if graceful:
+            self.stopping = node
             self.do(node, self.nodes[node].release_all(self.now))
             self._react()
-            self._note_given_up(self.nodes[node])
+            self.stopping = None
+        self._note_given_up(self.nodes[node])
         self.nodes[node] = self._backend(node)
         for client in self.clients.values():
             if client.plan.node == node:
