@@ -690,13 +690,13 @@ class Checker:
         self._replies.pop(number, None)
         client = self._polls.get(number)
         lose = self.plan.options.on_hangup == "lose"
-        if client is not None and client.poll == number and (not lose or number in self._sockets):
+        if client is not None:
             del self._polls[number]
             client.poll = client.owed_since = None
             self._keep_alive(client, entry.at)
-        elif client is not None:
-            client.expires, client.expired = entry.at + self._lifetime, entry.at + self._timeout + self._lifetime
-            self._find_next_expiry()
+            if lose and number not in self._sockets and client.alive:  # its server holds the poll until the timeout
+                client.expired += self._timeout
+                self._find_next_expiry()
         self._handshakes.pop(number, None)
         carried = self._carriers.pop(number, None)
         session = self._sockets.pop(number, None)
@@ -729,6 +729,8 @@ class Checker:
         elif what == "speed":
             speed = float(str(entry.value))
             self.predictor.scale = 1 / speed if speed else 0.0
+        elif what == "probe":
+            self._end_idle_sessions(entry.at)
         elif what == "reload":
             self.predictor.reload(node)
         elif what == "push":

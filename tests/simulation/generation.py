@@ -128,7 +128,7 @@ class Generator:
             speed=random.choice([0.0, 0.5, 3.0]) if has("speeds") else 1.0,
             repeat=self._repeat() or "last",
             nodes=2 if has("nodes") else 1,
-            seed=random.choice([None, "7"]),
+            seed=None if has("restarts") else random.choice([None, "7"]),
             dialect=random.choice(["3.x", "4+"]),
         )
 

@@ -208,7 +208,8 @@ class Predictor:
         prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
         if "disconnect" in actions:
             due = now if sender else prediction.due
-            prediction.events.append(DueEvent(due, session, ("", "", ""), sender=sender, ends=True))
+            end = DueEvent(due, session, ("", "", ""), sender=sender, ends=True)
+            prediction.events.insert(len(prediction.events) if sender else 0, end)
         prediction.events += self.on_anchor(session, exchange, now)
         return prediction
 

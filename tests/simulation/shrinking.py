@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 Find: TypeAlias = Callable[[Plan], list[str]]
 
 _DETAILS = re.compile(r"'[^']*'|\{.*?\}|\(.*?\)|\b[a-f0-9]{32}\b|[\d.]+|\b[a-f]\b")
-_MAX_RUNS = 3000
+_MAX_RUNS = 1500
 
 
 def broken_promises(plan: Plan) -> list[str]:
@@ -140,12 +140,15 @@ def _with_defaults(plan: Plan) -> Iterator[Plan]:
 
 def _with_round_times(plan: Plan) -> Iterator[Plan]:
     """Move all steps to every tenth of a second, or one step to a round time."""
-    yield replace(plan, steps=tuple(step._replace(at=place / 10) for place, step in enumerate(plan.steps)))
+    evenly = tuple(step._replace(at=place / 10) for place, step in enumerate(plan.steps))
+    if len(repr(evenly)) < len(repr(plan.steps)):
+        yield replace(plan, steps=evenly)
     for place, step in enumerate(plan.steps):
         changes = [step._replace(at=round(step.at, digits)) for digits in (0, 1, 2)]
         if step.do == "connect" and step.value:
             changes.append(step._replace(value=None))
         for changed in changes:
             steps = (*plan.steps[:place], changed, *plan.steps[place + 1 :])
-            if all(one.at <= other.at for one, other in zip(steps, steps[1:], strict=False)):
+            ordered = all(one.at <= other.at for one, other in zip(steps, steps[1:], strict=False))
+            if ordered and len(repr(changed)) < len(repr(step)):
                 yield replace(plan, steps=steps)

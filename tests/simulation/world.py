@@ -97,9 +97,8 @@ class World:
         """Let time pass up to a time, and call each server at each of its deadlines."""
         tasks = self._tasks
         while True:
-            at = min(tasks[0][0], end) if tasks else end
-            self._advance(at)
-            self.now = max(self.now, at)
+            self._advance(end)
+            self.now = max(self.now, min(tasks[0][0], end) if tasks else end)
             if not tasks or tasks[0][0] > end:
                 return
             heapq.heappop(tasks)[2]()
@@ -270,7 +269,7 @@ class World:
             for node, backend in enumerate(self.nodes):
                 probe = Request(self.new_id(), "GET", "/probe", headers=Headers((("X-Probe", "1"),)))
                 backend.receive(probe, self.now)
-                del node
+                self.history.append(Changed(self.now, node, "probe"))
         for backend in self.nodes:
             self._note_given_up(backend)
             for name, count in kept_by(backend).items():
