@@ -93,14 +93,24 @@ class Client:
 
     def _do_connect(self, value: JSON) -> None:
         """Shake hands, subscribe to the channels in the value, and poll from now on."""
+        if self.plan.identity == "anonymous":
+            return
         self.wants = True
+        self._leave_socket()
         self._subscriptions = [str(each) for each in value] if isinstance(value, list) else []
         self._handshake()
 
     def _do_handshake(self, _: JSON) -> None:
         self.polls = False
-        self.wants = True
-        self._handshake()
+        self.wants = self.plan.identity != "anonymous"
+        if self.wants:
+            self._leave_socket()
+            self._handshake()
+
+    def _leave_socket(self) -> None:
+        """Close the WebSocket of a CometD session that the client leaves."""
+        if self.client_id and self.socket is not None:
+            self._hang_up()
 
     def _do_subscribe(self, value: JSON) -> None:
         if self.client_id:
@@ -523,7 +533,7 @@ class Client:
     def _lose_session(self) -> None:
         had, self.client_id = self.client_id, ""
         if had and self.plan.reconnects and self.wants and not self.left:
-            self._handshake()
+            self.world.after(_RETRY, self._retry)
 
 
 def _call(operation: Operation, number: int) -> tuple[str, str, str, tuple[tuple[str, str], ...], bytes]:

@@ -30,6 +30,8 @@ class LiveSession:
     successor: LiveSession | None = None
     user: str = ""
     role: str = ""
+    role_in_turn: bool = False
+    """True if it got its role because it was free, False if its user has it."""
     counts: dict[str, int] = field(default_factory=dict)
     """The plays of each exchange, by name, and of each group of equal requests, by the name of its first exchange."""
     used: set[int] = field(default_factory=set)
@@ -52,7 +54,7 @@ class DueEvent:
     key: Key
     deliver: str = "asker"
     order: tuple[int, int, int] = (0, 0, 0)
-    """Cause, place of the event and number of the repetition, if they are not in a batch."""
+    """Its cause, its delay in microseconds at speed 1 and the place of its event, if it is not in a batch."""
     sender: str = ""
     """The clientId of the sender of a publish."""
     ends: bool = False
@@ -79,11 +81,14 @@ class Predictor:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.scale = 1 / plan.options.speed if plan.options.speed else 0.0
+        self._scales: dict[int, float] = {}
         self._operations = {each.name: each for each in plan.operations}
         self._numbers = plan.recorded_numbers()
         self._highest = max(self._numbers.values(), default=0)
         self._role_of = {user: role for role, user in plan.users}
+        self._user_of = {role: user for role, user in plan.users}
+        self._roles = [role for role, _ in plan.users]
+        self._next_role: dict[int, int] = {}
         self._faults: dict[str, list[tuple[int, PlannedFault]]] = {}
         for index, each in enumerate(plan.faults):
             self._faults.setdefault(each.target, []).append((index, each))
@@ -132,8 +137,13 @@ class Predictor:
                 self.add_name(session, name)
         if meaning.user and session.user != meaning.user:
             session.user = meaning.user
-            session.role = self._role_of.get(meaning.user, session.role)
+            self._log_in(session)
         return session
+
+    def _log_in(self, session: LiveSession) -> None:
+        role = self._role_of.get(session.user)
+        if role is not None and (not session.role or session.role_in_turn):
+            session.role, session.role_in_turn = role, False
 
     def _anonymous(self, node: int, now: float) -> LiveSession:
         session = self.anonymous.get((node, ""))
@@ -177,6 +187,10 @@ class Predictor:
         for session in self.sessions:
             if session.node == node:
                 session.timeline.clear()
+                if not session.role_in_turn and self._user_of.get(session.role) != session.user:
+                    session.role = ""
+                self._log_in(session)
+        self._next_role.pop(node, None)
 
     # ------------------------------------------------------------------ calls
     def call(self, session: LiveSession, meaning: Meaning, now: float, sender: str = "") -> Prediction:
@@ -204,7 +218,7 @@ class Predictor:
         if operation.echoes:
             body["n"], number = self._sent(operation, meaning.number), f"{number}:{meaning.number}"
         after = answer.after + DELAY * actions.count("delay")
-        prediction = Prediction(now + self._scaled(after), None if "broken" in actions else 200, body, exchange)
+        prediction = Prediction(now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange)
         prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
         if "disconnect" in actions:
             due = now if sender else prediction.due
@@ -229,7 +243,19 @@ class Predictor:
                 return variant, count
             if rule != "fail":
                 return variant, length - 1 if rule == "last" else count % length
-        return None
+        return self._choose_role(operation, session)
+
+    def _choose_role(self, operation: Operation, session: LiveSession) -> tuple[str, int] | None:
+        """Give a session without a role the next free one that has an answer."""
+        if session.role or not operation.roles:
+            return None
+        first = self._next_role.get(session.node, 0)
+        counts = [sum(each.role == role and each.node == session.node for each in self.sessions) for role in self._roles]
+        length = len(self._roles)
+        place = min(range(length), key=lambda one: (counts[one], (one - first) % length))
+        self._next_role[session.node] = (place + 1) % length
+        session.role, session.role_in_turn = self._roles[place], True
+        return session.role, 0
 
     @staticmethod
     def _count(session: LiveSession, operation: Operation, variant: str, exchange: str) -> None:
@@ -265,8 +291,15 @@ class Predictor:
         """True if the plan has a fault with this target."""
         return target in self._faults
 
-    def _scaled(self, seconds: float) -> float:
-        return round(seconds * self.scale * 1_000_000) / 1_000_000
+    def set_speed(self, node: int, speed: float | None) -> None:
+        """Change the speed of a server; None is that at its start."""
+        speed = self.plan.options.speed if speed is None else speed
+        self._scales[node] = 1 / speed if speed else 0.0
+
+    def _scaled(self, node: int, seconds: float) -> float:
+        if node not in self._scales:
+            self.set_speed(node, None)
+        return round(seconds * self._scales[node] * 1_000_000) / 1_000_000
 
     def _events(
         self,
@@ -284,10 +317,11 @@ class Predictor:
         copies = 0 if "drop" in actions else 2 ** actions.count("duplicate")
         for where, planned in enumerate(operation.answers[place].events):
             for seq in range(planned.count):
-                due = now + self._scaled(planned.after + seq * planned.gap)
+                due = now + self._scaled(session.node, planned.after + seq * planned.gap)
                 key = (planned.channel, f"{name}.{where}", number)
                 for _ in range(copies):
-                    order = (0, 0, 0) if planned.batch else (self._causes, where, seq)
+                    after = round((planned.after + seq * planned.gap) * 1_000_000)
+                    order = (0, 0, 0) if planned.batch else (self._causes, after, where)
                     yield DueEvent(due, session, key, planned.deliver, order, sender, ends=planned.disconnect)
 
     # ------------------------------------------------------------------ timeline
@@ -303,7 +337,7 @@ class Predictor:
             self._causes += 1
             started = [
                 DueEvent(
-                    now + self._scaled(entry.after + seq * entry.gap),
+                    now + self._scaled(session.node, entry.after + seq * entry.gap),
                     session,
                     (entry.channel, f"timeline {index}.0", ""),
                     entry.deliver,

@@ -35,7 +35,7 @@ START = 1000.0
 SETTLING = 60.0
 """How long clients poll after the last step before they leave, in seconds."""
 _MAX_IDLE_CALLS = 1000
-_MAX_ACTIONS = 20_000
+_MAX_ACTIONS = 8_000
 
 Task: TypeAlias = Callable[[], None]
 
