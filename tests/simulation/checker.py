@@ -73,7 +73,7 @@ class Checker:
         self.world = world
         self.broken: list[str] = []
         self.predictor = Predictor(self.plan)
-        self._due: list[tuple[float, int, DueEvent]] = []
+        self._due: list[tuple[float, int, int, int, DueEvent]] = []
         self._arrivals = 0
         self._clients: dict[tuple[int, str], LiveClient] = {}
         self._live: list[LiveClient] = []
@@ -89,6 +89,8 @@ class Checker:
         self._sockets: dict[int, LiveSession] = {}
         self._handshakes: dict[int, tuple[Meaning, str, LiveSession]] = {}
         self._bayeux: dict[int, LiveClient] = {}
+        self._on_socket: dict[int, list[LiveClient]] = {}
+        """The clients that have used a WebSocket, by its request."""
         self._late_from = self._late_until = -_NEVER
         self._lenient = False
         self.given_up: Counter[tuple[str, str]] = Counter()
@@ -96,6 +98,8 @@ class Checker:
         self._now = 0.0
         options = self.plan.options
         self._lifetime, self._timeout = options.max_interval, options.timeout / 1000
+        events = [event for one in self.plan.operations for answer in one.answers for event in answer.events]
+        self._has_batches = any(each.batch for each in events)
         self._only_on_connect = options.connect_only
 
     def fail(self, text: str) -> None:
@@ -139,7 +143,7 @@ class Checker:
                 break
             if event_at <= self._next_expiry + EPSILON:
                 self._now = max(self._now, event_at)
-                self._perform(heapq.heappop(self._due)[2])
+                self._perform(heapq.heappop(self._due)[-1])
             else:
                 self._expire()
         self._now = now
@@ -194,11 +198,12 @@ class Checker:
     def _add(self, events: list[DueEvent]) -> None:
         for event in events:
             self._arrivals += 1
-            heapq.heappush(self._due, (event.due, self._arrivals, event))
+            key = (round(event.due * 1_000_000) / 1_000_000, event.place, event.cause, self._arrivals)
+            heapq.heappush(self._due, (*key, event))
 
     # ------------------------------------------------------------------ notifications
-    def _perform(self, event: DueEvent) -> None:
-        """Give a notification to its receivers."""
+    def _perform(self, event: DueEvent, *, is_push: bool = False) -> None:
+        """Give a notification to its receivers; a push goes to its own session only."""
         if event.cancelled or event.session.node < 0:
             return
         session = event.session
@@ -207,8 +212,7 @@ class Checker:
                 self._end(client, by_server=True)
             return
         if event.deliver == "asker":
-            receiver = self._receiver(session)
-            clients = self._chosen(receiver, event.sender)
+            clients = self._chosen(session if is_push else self._receiver(session), event.sender)
             if clients:
                 session.had_client = True
                 self._give(event, clients)
@@ -293,7 +297,9 @@ class Checker:
         else:
             session.waiting.append(event)
             if len(session.waiting) > self.plan.options.max_waiting:
-                self._give_up(session.waiting.pop(0), "queue full")
+                first = session.waiting.pop(0)
+                first.optional = first.optional or self._has_batches  # a batch counts as one
+                self._give_up(first, "queue full")
 
     def _give_up(self, event: DueEvent, reason: str) -> None:
         if not event.reported:
@@ -322,6 +328,7 @@ class Checker:
             self.predictor.add_name(session, f"b:{browser}")
         if number in self._sockets:
             client.socket = number
+            self._add_on_socket(number, client)
         self._keep_alive(client, self._now)
         self._flush_waiting(session)
         self._add([*self.predictor.on_anchor(session, "handshake", self._now)])
@@ -419,6 +426,7 @@ class Checker:
         """Read the messages of a request or a frame."""
         if client is None:
             if meaning.messages[0]["channel"] == "/meta/handshake":
+                self.predictor.triggered(session, "/meta/handshake")
                 self._handshakes[number] = meaning, name, session
             return
         self._bayeux[number] = client
@@ -426,7 +434,14 @@ class Checker:
             if not client.alive:
                 return
             session = self._session_for(session, client, number, now)
-            channel = message["channel"]
+            channel = str(message["channel"])
+            if channel == "/meta/connect":
+                self._bind(number, client)
+            faults = self.predictor.triggered(session, channel)
+            if "status" in faults or "broken" in faults:
+                break
+            if faults:
+                continue
             if channel == "/meta/connect":
                 self._on_connect(number, client, message, now, single=len(meaning.messages) == 1)
             elif channel == "/meta/disconnect":
@@ -463,19 +478,25 @@ class Checker:
         own.last = now
         return own
 
+    def _bind(self, number: int, client: LiveClient) -> None:
+        """A new poll ends the one before, and its connection is that of the client from now on."""
+        if client.poll is not None:
+            self._polls.pop(client.poll, None)
+            client.poll = client.owed_since = None
+        client.socket = number if number in self._sockets else None
+        if number in self._sockets:
+            self._add_on_socket(number, client)
+
+    def _add_on_socket(self, number: int, client: LiveClient) -> None:
+        on_socket = self._on_socket.setdefault(number, [])
+        if client not in on_socket:
+            on_socket.append(client)
+
     def _on_connect(self, number: int, client: LiveClient, message: JSONObject, now: float, *, single: bool) -> None:
         ext = message.get("ext")
         ack = ext.get("ack") if isinstance(ext, dict) else None
         if client.acked and isinstance(ack, int) and ack < client.acknowledged:
             client.repeats = True
-        if client.poll is not None:
-            self._polls.pop(client.poll, None)
-            client.poll = client.owed_since = None
-        if number in self._sockets:
-            if client.socket != number:
-                client.socket = number
-        else:
-            client.socket = None
         client.connected = True
         self._add([*self.predictor.on_anchor(client.session, "connect", now)])
         if single:
@@ -485,8 +506,6 @@ class Checker:
             heapq.heappush(self._overdue, (client.poll_ends, number))
 
     def _on_subscription(self, client: LiveClient, channel: str, subscription: str, now: float) -> None:
-        if self.predictor.has_faults(channel):
-            return
         step = channel.removeprefix("/meta/")
         if step == "subscribe" and subscription not in client.subscriptions:
             client.subscriptions.add(subscription)
@@ -599,6 +618,8 @@ class Checker:
             client.poll = client.owed_since = None
             self._keep_alive(client, self._now)
         client = client or self._bayeux.get(number)
+        if client is not None and b"402::" in reply.body:
+            self._notice_refusal(client)
         if client is not None and reply.status == 200:
             self._carriers[number] = client, reply
             if not client.acked:
@@ -611,11 +632,19 @@ class Checker:
                 self._start_client(number, message)
             else:
                 del self._handshakes[number]
+        if "402::" in text and number in self._bayeux:
+            self._notice_refusal(self._bayeux[number])
         if '"/meta/connect"' in text:
             client = self._polls.pop(number, None)
             if client is not None and client.poll == number:
                 client.poll = client.owed_since = None
                 self._keep_alive(client, self._now)
+
+    def _notice_refusal(self, client: LiveClient) -> None:
+        """A client that may have expired is unknown, so it has expired."""
+        if self._is_doubtful(client):
+            self._make_optional(client)
+            self._end(client)
 
     def _on_drop(self, number: int) -> None:
         found = self._replies.pop(number, None)
@@ -649,14 +678,16 @@ class Checker:
         if str(message.get("error", "")).startswith("402") and not self._lenient:
             self.fail(f"{channel} of the live client {client.name} is refused: {message.get('error')}")
 
-    def _client_on(self, number: int) -> LiveClient | None:
-        return next((each for each in self._clients.values() if each.socket == number and each.alive), None) or next(
-            (each for each in reversed([*self._clients.values()]) if each.socket == number), None
-        )
+    def _client_on(self, number: int, key: Key | None = None) -> LiveClient | None:
+        """Return the client of a WebSocket; that which expects a notification if it had several."""
+        clients = self._on_socket.get(number, ())
+        expecting = [each for each in clients if key in each.outstanding]
+        found = expecting or [*clients]
+        return found[-1] if found else None
 
     def _receive(self, entry: Delivered, client: LiveClient | None, message: JSONObject) -> None:
-        client = client or self._client_on(entry.request_id)
         key = _key(str(message["channel"]), message["data"])
+        client = client or self._client_on(entry.request_id, key)
         if client is None:
             self.fail(f"{entry.client} receives {key} without a CometD session")
             return
@@ -681,7 +712,7 @@ class Checker:
         late = event.due < client.latest - EPSILON
         same_cause = event.order[0] and event.order[0] == client.latest_order[0]
         swapped = same_cause and abs(event.due - client.latest) <= EPSILON and event.order < client.latest_order
-        if (late or swapped) and not client.repeats:
+        if (late or swapped) and not client.repeats and self.plan.options.on_hangup == "keep":
             self.fail(f"{entry.client} receives {event.key} after a later notification")
         if not late:
             client.latest, client.latest_order = event.due, event.order
@@ -718,6 +749,10 @@ class Checker:
     def _make_lossy(client: LiveClient) -> None:
         """From now on, the client may lose notifications: its server doesn't notice that it hung up."""
         client.lossy = True
+        Checker._make_optional(client)
+
+    @staticmethod
+    def _make_optional(client: LiveClient) -> None:
         for events in client.outstanding.values():
             for event in events:
                 event.optional = True
@@ -736,7 +771,7 @@ class Checker:
             self.predictor.reload(node)
         elif what == "push":
             for session in [*self.predictor.sessions]:
-                self._perform(DueEvent(entry.at, session, ("/pushed", "push.0", str(entry.value))))
+                self._perform(DueEvent(entry.at, session, ("/pushed", "push.0", str(entry.value))), is_push=True)
         elif what in ("reset", "restart", "crash"):
             self._discard(node, entry.at, crash=what == "crash")
             if what != "reset":
@@ -749,7 +784,7 @@ class Checker:
                 prediction.due = now
                 if crash:
                     del self._replies[number]
-        for _, _, event in self._due:
+        for *_, event in self._due:
             if event.session.node == node:
                 event.cancelled = True
         for client in [each for each in self._live if each.session.node == node]:

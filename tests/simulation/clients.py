@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _RETRY = 0.107  # seconds until a client tries again after a failure
+_MAX_RETRIES = 5
 _JSON = (("Content-Type", "application/json"),)
 
 
@@ -257,7 +258,8 @@ class Client:
             return
         if self.polls and self.client_id:
             self._poll()
-        elif self.wants and not self.client_id:
+        elif self.wants and not self.client_id and self.retries < _MAX_RETRIES:
+            self.retries += 1
             self._handshake()
 
     def _send_messages(self, messages: list[JSONObject], call: tuple[str, str, int] | None = None) -> None:
@@ -486,13 +488,10 @@ class Client:
                 self._read_handshake(message)
             elif channel == "/meta/disconnect" and message.get("successful"):
                 self.client_id, self.polls = "", False
-            elif message.get("successful") is False and str(message.get("error", "")).startswith("402"):
-                self._lose_session()
 
     def _read_handshake(self, message: JSONObject) -> None:
         if not message.get("successful"):
-            if self.plan.reconnects and self.wants and self.retries < 3:
-                self.retries += 1
+            if self.plan.reconnects and self.wants:
                 self.world.after(_RETRY, self._retry)
             return
         self.client_id, self.acknowledged, self.retries = str(message["clientId"]), None, 0

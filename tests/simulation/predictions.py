@@ -58,6 +58,11 @@ class DueEvent:
     sender: str = ""
     """The clientId of the sender of a publish."""
     ends: bool = False
+    after: float = 0.0
+    """Its delay at speed 1."""
+    place: int = 0
+    """The place of its cause in the scenario, by which equal times are ordered."""
+    cause: int = 0
     cancelled: bool = False
     optional: bool = False
     """True if a rule says that it may be lost."""
@@ -84,6 +89,13 @@ class Predictor:
         self._scales: dict[int, float] = {}
         self._operations = {each.name: each for each in plan.operations}
         self._numbers = plan.recorded_numbers()
+        names = [
+            each.exchange_name(variant, place)
+            for each in plan.operations
+            for variant in each.variants()
+            for place in range(len(each.answers))
+        ]
+        self._places = {name: place for place, name in enumerate(names)}
         self._highest = max(self._numbers.values(), default=0)
         self._role_of = {user: role for role, user in plan.users}
         self._user_of = {role: user for role, user in plan.users}
@@ -221,9 +233,11 @@ class Predictor:
         prediction = Prediction(now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange)
         prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
         if "disconnect" in actions:
-            due = now if sender else prediction.due
-            end = DueEvent(due, session, ("", "", ""), sender=sender, ends=True)
+            due, delay = (now, 0.0) if sender else (prediction.due, after)
+            end = DueEvent(due, session, ("", "", ""), sender=sender, ends=True, after=delay)
+            end.place, end.cause = self._places[exchange], self._causes
             prediction.events.insert(len(prediction.events) if sender else 0, end)
+        prediction.events.sort(key=lambda each: each.after)
         prediction.events += self.on_anchor(session, exchange, now)
         return prediction
 
@@ -277,7 +291,9 @@ class Predictor:
     def triggered(self, session: LiveSession, target: str) -> list[str]:
         """Count a request for the target of faults, and return the actions that are triggered."""
         actions: list[str] = []
-        for index, planned in self._faults.get(target, ()):
+        if target not in self._faults:
+            return actions
+        for index, planned in self._faults[target]:
             count = session.fault_counts[index] = session.fault_counts.get(index, 0) + 1
             if planned.nth is not None:
                 applies = count == planned.nth
@@ -317,12 +333,14 @@ class Predictor:
         copies = 0 if "drop" in actions else 2 ** actions.count("duplicate")
         for where, planned in enumerate(operation.answers[place].events):
             for seq in range(planned.count):
-                due = now + self._scaled(session.node, planned.after + seq * planned.gap)
+                unscaled = planned.after + seq * planned.gap
+                due = now + self._scaled(session.node, unscaled)
                 key = (planned.channel, f"{name}.{where}", number)
                 for _ in range(copies):
-                    after = round((planned.after + seq * planned.gap) * 1_000_000)
-                    order = (0, 0, 0) if planned.batch else (self._causes, after, where)
-                    yield DueEvent(due, session, key, planned.deliver, order, sender, ends=planned.disconnect)
+                    order = (0, 0, 0) if planned.batch else (self._causes, round(unscaled * 1_000_000), where)
+                    event = DueEvent(due, session, key, planned.deliver, order, sender, planned.disconnect, unscaled)
+                    event.place, event.cause = self._places[name], self._causes
+                    yield event
 
     # ------------------------------------------------------------------ timeline
     def on_anchor(self, session: LiveSession, anchor: str, now: float) -> Iterator[DueEvent]:
@@ -341,7 +359,10 @@ class Predictor:
                     session,
                     (entry.channel, f"timeline {index}.0", ""),
                     entry.deliver,
-                    (self._causes, 0, seq),
+                    (self._causes, seq, 0),
+                    after=entry.after + seq * entry.gap,
+                    place=len(self._places) + index,
+                    cause=self._causes,
                 )
                 for seq in range(entry.count)
             ]
