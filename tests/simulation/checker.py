@@ -272,12 +272,12 @@ class Checker:
     def _give(self, event: DueEvent, clients: list[LiveClient]) -> None:
         options = self.plan.options
         for client in clients:
-            if options.deliver == "subscribed" and not _receives(client, event.key[0]):
-                self._give_up(event, "no subscriber")
-                continue
             given = event
             if self._is_doubtful(client) or client.lossy or self._lenient:
                 given = DueEvent(event.due, event.session, event.key, order=event.order, optional=True)
+            if options.deliver == "subscribed" and not _receives(client, event.key[0]):
+                self._give_up(given, "no subscriber")
+                continue
             client.outstanding.setdefault(event.key, []).append(given)
             carried = client.socket is None or client.acked or self._only_on_connect
             if carried and client.poll is not None and not client.in_flight and client.owed_since is None:
@@ -618,6 +618,8 @@ class Checker:
             client.poll = client.owed_since = None
             self._keep_alive(client, self._now)
         client = client or self._bayeux.get(number)
+        if client is not None and not (client.acked or self._only_on_connect):
+            client.owed_since = None  # the reply to a request carries what is due meanwhile
         if client is not None and b"402::" in reply.body:
             self._notice_refusal(client)
         if client is not None and reply.status == 200:

@@ -71,6 +71,7 @@ class Client:
     # ------------------------------------------------------------------ steps
     def do(self, what: str, value: JSON) -> None:
         """Perform a step, if it is possible now."""
+        self.retries = 0
         getattr(self, f"_do_{what}")(value)
 
     def _do_call(self, value: JSON) -> None:
@@ -204,7 +205,7 @@ class Client:
     # ------------------------------------------------------------------ the end of a run
     def calm(self) -> None:
         """Behave well from now on: poll until everything has been received."""
-        self.fails, self.slow, self.holds_back, self.calm_now = 0, 0.0, 0.0, True
+        self.fails, self.slow, self.holds_back, self.calm_now, self.retries = 0, 0.0, 0.0, True, 0
         if self.wants and not self.polls:
             self.polls = True
             if self.client_id:
@@ -494,7 +495,7 @@ class Client:
             if self.plan.reconnects and self.wants:
                 self.world.after(_RETRY, self._retry)
             return
-        self.client_id, self.acknowledged, self.retries = str(message["clientId"]), None, 0
+        self.client_id, self.acknowledged = str(message["clientId"]), None
         ext = message.get("ext")
         self.ack_active = isinstance(ext, dict) and ext.get("ack") is True
         self.acknowledged = -1 if self.ack_active else None

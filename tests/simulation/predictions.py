@@ -172,6 +172,8 @@ class Predictor:
 
     def add_name(self, session: LiveSession, name: str) -> None:
         """Let later requests with a name find this session."""
+        if session.ended:
+            return
         named = self.by_name.setdefault((session.node, name), [])
         if session in named:
             named.remove(session)
@@ -192,6 +194,8 @@ class Predictor:
         """Forget everything of a server that was reset or restarted."""
         for session in [each for each in self.sessions if each.node == node]:
             self.end_session(session)
+        self._next_role.pop(node, None)
+        self.anonymous.pop((node, ""), None)
         self.by_name = {key: value for key, value in self.by_name.items() if key[0] != node}
 
     def reload(self, node: int) -> None:
