@@ -531,6 +531,7 @@ class Client:
             self._poll()
 
     def _lose_session(self) -> None:
+        self._leave_socket()
         had, self.client_id = self.client_id, ""
         if had and self.plan.reconnects and self.wants and not self.left:
             self.world.after(_RETRY, self._retry)

@@ -322,7 +322,7 @@ class Generator:
         random = self._random
         self._number += 1
         if what == "jump":
-            return "block", round(random.choice([20.0, 100.0, 1000.0]) + random.random(), 6)
+            return what, round(random.choice([20.0, 100.0, 1000.0]) + random.random(), 6)
         values: dict[str, object] = {
             "block": round(random.choice([0.05, 0.5, 2.0]) + random.random() / 100, 6),
             "push": self._number,

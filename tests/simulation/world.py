@@ -47,13 +47,13 @@ class Stalled(Exception):
 class World:
     """Servers and clients in virtual time."""
 
-    def __init__(self, plan: Plan, *, nonce: str = "") -> None:
+    def __init__(self, plan: Plan, *, nonce: str = "", late: bool = False) -> None:
         self.plan = plan
+        self.late = late
+        """True if the servers are called only once, at the end of a jump of time."""
         self.scenario: CompiledScenario = plan.compiled()
         self.history: History = []
         self.now = START
-        self.blocked = False
-        """True while the driver is late: it calls nothing, and then everything at once."""
         self.stopping: int | None = None
         """The server that accepts no requests now, because it stops."""
         self._nonce, self._restarts = nonce, 0
@@ -104,8 +104,8 @@ class World:
             heapq.heappop(tasks)[2]()
             self._react()
 
-    def _advance(self, until: float) -> None:
-        """Call the servers at their deadlines, the earliest first."""
+    def _advance(self, until: float, *, asleep: bool = False) -> None:
+        """Call the servers at their deadlines, the earliest first; `asleep` if no client does anything meanwhile."""
         calls = 0
         nodes = self.nodes
         while True:
@@ -114,14 +114,15 @@ class World:
                 deadline = backend.deadline()
                 if deadline is not None and (at is None or deadline < at):
                     first, at = node, deadline
-            if at is None or at > until or (self._tasks and self._tasks[0][0] < at):
+            if at is None or at > until or (self._tasks and not asleep and self._tasks[0][0] < at):
                 return
             calls = calls + 1 if at <= self.now else 0
             if calls > _MAX_IDLE_CALLS:
                 raise Stalled(f"node {first} is due at {at} after {calls} calls at {self.now}")
             self.now = max(self.now, at)
             self.do(first, nodes[first].advance(self.now))
-            self._react()
+            if not asleep:
+                self._react()
 
     def _react(self) -> None:
         while self._reactions:
@@ -201,6 +202,9 @@ class World:
             for each, late in enumerate(self.nodes):
                 self.do(each, late.advance(self.now))
             return
+        if what == "jump":
+            self._jump(float(value))  # type: ignore[arg-type]  # seconds
+            return
         self.history.append(Changed(self.now, node, what, value))
         if what == "reload":
             self.do(node, Control(backend).replace(self.scenario, now=self.now))
@@ -217,6 +221,16 @@ class World:
             self._restart(node, graceful=what == "restart")
         else:
             raise ValueError(f"{what} is not a step of the environment")
+
+    def _jump(self, seconds: float) -> None:
+        """Let time pass while all clients sleep: with a call at each deadline, or with one late call."""
+        end = self.now + seconds
+        self.history.append(Changed(self.now, 0, "jump", seconds))
+        if not self.late:
+            self._advance(end, asleep=True)
+        self.now = end
+        for node, backend in enumerate(self.nodes):
+            self.do(node, backend.advance(end))
 
     def _restart(self, node: int, *, graceful: bool) -> None:
         if graceful:
@@ -276,9 +290,9 @@ class World:
                 self.kept[name] = self.kept.get(name, 0) + count
 
 
-def play(plan: Plan, *, nonce: str = "") -> World:
+def play(plan: Plan, *, nonce: str = "", late: bool = False) -> World:
     """Play a plan; return the world, with its history."""
-    world = World(plan, nonce=nonce)
+    world = World(plan, nonce=nonce, late=late)
     world.play()
     return world
 
