@@ -698,7 +698,7 @@ class Checker:
             if not (client.repeats and key in client.received):
                 self.fail(f"{entry.client} receives {key}, which is not for it or which it has received before")
             return
-        in_order = (place for place, each in enumerate(found) if each.due >= client.latest - EPSILON)
+        in_order = (place for place, each in enumerate(found) if not _is_after(client, each))
         event = found.pop(next(in_order, 0))  # an earlier equal one may have been dropped, because the queue was full
         if not found:
             del client.outstanding[key]
@@ -711,12 +711,10 @@ class Checker:
         self._check_order(entry, client, event)
 
     def _check_order(self, entry: Delivered, client: LiveClient, event: DueEvent) -> None:
-        late = event.due < client.latest - EPSILON
-        same_cause = event.order[0] and event.order[0] == client.latest_order[0]
-        swapped = same_cause and abs(event.due - client.latest) <= EPSILON and event.order < client.latest_order
-        if (late or swapped) and not client.repeats and self.plan.options.on_hangup == "keep":
-            self.fail(f"{entry.client} receives {event.key} after a later notification")
-        if not late:
+        if _is_after(client, event):
+            if not client.repeats and self.plan.options.on_hangup == "keep":
+                self.fail(f"{entry.client} receives {event.key} after a later notification")
+        else:
             client.latest, client.latest_order = event.due, event.order
 
     def _on_lost(self, entry: Lost) -> None:
@@ -739,7 +737,8 @@ class Checker:
             for each in self._live:
                 if each.socket == number:
                     each.socket = None
-                    each.lossy = each.lossy or lose
+                    if lose:
+                        self._make_lossy(each)
                     self._keep_alive(each, entry.at)
         for each in (client, carried[0] if carried is not None else None):
             if each is not None:
@@ -833,6 +832,14 @@ class Checker:
                 self.fail(f"{-missing} too many of {event!r} are given up; expected {want}, found {have}")
             elif not spare and not full and want != have:
                 self.fail(f"{event!r} is given up with other reasons; expected {want}, found {have}")
+
+
+def _is_after(client: LiveClient, event: DueEvent) -> bool:
+    """True if a client has received a notification that is due later."""
+    if event.due < client.latest - EPSILON:
+        return True
+    same_cause = bool(event.order[0]) and event.order[0] == client.latest_order[0]
+    return same_cause and event.due <= client.latest + EPSILON and event.order < client.latest_order
 
 
 def _receives(client: LiveClient, channel: str) -> bool:

@@ -441,7 +441,8 @@ class Client:
         content = self._content(reply, is_bayeux=messages is not None)
         self.world.deliver(self, number, content)
         if messages is not None and isinstance(content, list):
-            self._read(content)
+            if messages[0].get("clientId", self.client_id) == self.client_id:
+                self._read(content)
         elif messages is not None:
             self._after_failure(kind if reply.status != 500 else "messages")
         elif isinstance(content, dict) and "sid" in content and self.plan.identity == "bound":
