@@ -734,11 +734,11 @@ class Checker:
         session = self._sockets.pop(number, None)
         if session is not None:
             session.sockets -= 1
+            for each in self._on_socket.get(number, ()) if lose else ():
+                self._make_lossy(each)
             for each in self._live:
                 if each.socket == number:
                     each.socket = None
-                    if lose:
-                        self._make_lossy(each)
                     self._keep_alive(each, entry.at)
         for each in (client, carried[0] if carried is not None else None):
             if each is not None:
