@@ -62,6 +62,8 @@ class LiveClient:
     """True if it has acknowledged less than it received, so that messages may come again."""
     received: set[Key] = field(default_factory=set)
     lossy: bool = False
+    doubtful: bool = False
+    """True if it is not known whether its latest request reached a live session."""
     connected: bool = False
 
 
@@ -212,9 +214,17 @@ class Checker:
                 self._end(client, by_server=True)
             return
         if event.deliver == "asker":
+            if not session.clients and session.kind != "full" and any(map(self._is_doubtful, self._of_node(session))):
+                event.optional = True
+                self._give_up(event, "client gone")
+                self._give(event, self._of_node(session))
+                return
             clients = self._chosen(session if is_push else self._receiver(session), event.sender)
             if clients:
                 session.had_client = True
+                for each in session.waiting:
+                    self._give(each, self._chosen(self._receiver(session)))
+                session.waiting.clear()
                 self._give(event, clients)
             else:
                 self._keep(session, event)
@@ -271,9 +281,10 @@ class Checker:
 
     def _give(self, event: DueEvent, clients: list[LiveClient]) -> None:
         options = self.plan.options
+        event.due = max(event.due, self._now)  # one that waited for a client is in the order in which it is given
         for client in clients:
             given = event
-            if self._is_doubtful(client) or client.lossy or self._lenient:
+            if event.optional or self._is_doubtful(client) or client.lossy or self._lenient:
                 given = DueEvent(event.due, event.session, event.key, order=event.order, optional=True)
             if options.deliver == "subscribed" and not _receives(client, event.key[0]):
                 self._give_up(given, "no subscriber")
@@ -287,6 +298,8 @@ class Checker:
     def _is_doubtful(self, client: LiveClient) -> bool:
         """True if the client may have expired, because the driver was late."""
         late = self._late_from + self._lifetime
+        if client.doubtful:
+            return True
         return client.expires <= self._now < client.expired or late < self._now <= self._late_until + EPSILON
 
     def _keep(self, session: LiveSession, event: DueEvent) -> None:
@@ -296,10 +309,13 @@ class Checker:
             self._give_up(event, "client gone")
         else:
             session.waiting.append(event)
-            if len(session.waiting) > self.plan.options.max_waiting:
-                first = session.waiting.pop(0)
-                first.optional = first.optional or self._has_batches  # a batch counts as one
-                self._give_up(first, "queue full")
+            if len(session.waiting) <= self.plan.options.max_waiting:
+                return
+            if self._has_batches:  # a batch counts as one
+                for each in session.waiting:
+                    each.optional = True
+            else:
+                self._give_up(session.waiting.pop(0), "queue full")
 
     def _give_up(self, event: DueEvent, reason: str) -> None:
         if not event.reported:
@@ -361,7 +377,7 @@ class Checker:
     # ------------------------------------------------------------------ requests
     def _on_sent(self, entry: Sent) -> None:
         now, meaning = entry.at, entry.meaning
-        self._end_idle_sessions(now)
+        self._end_idle_sessions(entry.node, now)
         kind, number = meaning.kind, entry.request.id
         if kind == "other" and entry.request.path == "/favicon.ico":
             return
@@ -430,6 +446,7 @@ class Checker:
                 self._handshakes[number] = meaning, name, session
             return
         self._bayeux[number] = client
+        client.doubtful = self._is_doubtful(client)
         for message in meaning.messages:
             if not client.alive:
                 return
@@ -530,9 +547,9 @@ class Checker:
                 event = DueEvent(now, client.session, key, reported=False)
                 each.outstanding.setdefault(key, []).append(event)
 
-    def _end_idle_sessions(self, now: float) -> None:
+    def _end_idle_sessions(self, node: int, now: float) -> None:
         limit = now - self.plan.options.max_idle
-        for session in [each for each in self.predictor.sessions if each.last <= limit]:
+        for session in [each for each in self.predictor.sessions if each.node == node and each.last <= limit]:
             if session.clients or session.sockets:
                 session.last = now
             else:
@@ -622,6 +639,8 @@ class Checker:
             client.owed_since = None  # the reply to a request carries what is due meanwhile
         if client is not None and b"402::" in reply.body:
             self._notice_refusal(client)
+        elif client is not None:
+            client.doubtful = False
         if client is not None and reply.status == 200:
             self._carriers[number] = client, reply
             if not client.acked:
@@ -636,6 +655,8 @@ class Checker:
                 del self._handshakes[number]
         if "402::" in text and number in self._bayeux:
             self._notice_refusal(self._bayeux[number])
+        elif number in self._bayeux and '"successful":true' in text:
+            self._bayeux[number].doubtful = False
         if '"/meta/connect"' in text:
             client = self._polls.pop(number, None)
             if client is not None and client.poll == number:
@@ -647,6 +668,7 @@ class Checker:
         if self._is_doubtful(client):
             self._make_optional(client)
             self._end(client)
+        client.doubtful = False
 
     def _on_drop(self, number: int) -> None:
         found = self._replies.pop(number, None)
@@ -734,8 +756,11 @@ class Checker:
         session = self._sockets.pop(number, None)
         if session is not None:
             session.sockets -= 1
-            for each in self._on_socket.get(number, ()) if lose else ():
-                self._make_lossy(each)
+            for each in self._on_socket.get(number, ()):
+                if lose:
+                    self._make_lossy(each)
+                elif each.acked:
+                    self._make_optional(each)
             for each in self._live:
                 if each.socket == number:
                     each.socket = None
@@ -743,6 +768,8 @@ class Checker:
         for each in (client, carried[0] if carried is not None else None):
             if each is not None:
                 each.in_flight.discard(number)
+                if each.acked:
+                    self._make_optional(each)
                 if lose:
                     self._make_lossy(each)
 
@@ -767,7 +794,7 @@ class Checker:
             for each in range(self.plan.options.nodes):
                 self.predictor.set_speed(each, float(str(entry.value)))
         elif what == "probe":
-            self._end_idle_sessions(entry.at)
+            self._end_idle_sessions(node, entry.at)
         elif what == "reload":
             self.predictor.reload(node)
         elif what == "push":
