@@ -291,7 +291,8 @@ class Checker:
                 continue
             client.outstanding.setdefault(event.key, []).append(given)
             carried = client.socket is None or client.acked or self._only_on_connect
-            if carried and client.poll is not None and not client.in_flight and client.owed_since is None:
+            is_held = client.poll is not None and not client.in_flight
+            if carried and is_held and client.owed_since is None and not given.optional:
                 client.owed_since = max(event.due, self._now)
                 self._owing.append(client)
 
@@ -734,7 +735,8 @@ class Checker:
 
     def _check_order(self, entry: Delivered, client: LiveClient, event: DueEvent) -> None:
         if _is_after(client, event):
-            if not client.repeats and self.plan.options.on_hangup == "keep":
+            in_one_reply_at_a_time = client.alive and self.plan.options.on_hangup == "keep"
+            if in_one_reply_at_a_time and not client.repeats:
                 self.fail(f"{entry.client} receives {event.key} after a later notification")
         else:
             client.latest, client.latest_order = event.due, event.order

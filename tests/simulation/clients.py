@@ -40,7 +40,7 @@ class Client:
     def __init__(self, plan: ClientPlan, world: World) -> None:
         self.plan, self.world = plan, world
         self.transport = TRANSPORTS[plan.transport]
-        others = [each for each in getattr(world, "clients", {}).values() if plan.jar and each.plan.jar == plan.jar]
+        others = [each for each in world.clients.values() if plan.jar and each.plan.jar == plan.jar]
         self.jar: Jar = others[0].jar if others else Jar()
         self.client_id = ""
         self.polls = False

@@ -18,7 +18,6 @@ Item = TypeVar("Item")
 Find: TypeAlias = Callable[[Plan], list[str]]
 
 _DETAILS = re.compile(r"'[^']*'|\{.*?\}|\(.*?\)|\b[a-f0-9]{32}\b|[\d.]+|\b[a-f]\b")
-_MAX_RUNS = 1500
 
 
 def broken_promises(plan: Plan) -> list[str]:
@@ -40,8 +39,8 @@ def kind_of(violation: str) -> str:
 class Shrinker:
     """Shrinks one plan. `find` returns the broken promises of a plan."""
 
-    def __init__(self, plan: Plan, find: Find = broken_promises) -> None:
-        self._find, self._runs = find, 0
+    def __init__(self, plan: Plan, find: Find = broken_promises, *, max_runs: int = 1500) -> None:
+        self._find, self._max_runs, self._runs = find, max_runs, 0
         self.plan = plan
         self._kind = kind_of(find(plan)[0])
 
@@ -52,12 +51,12 @@ class Shrinker:
             self._shrink_steps()
             for candidate_of in (_with_fewer_clients, _with_fewer_parts, _with_defaults, _with_round_times):
                 self._shrink_with(candidate_of)
-            if self.plan == before or self._runs > _MAX_RUNS:
+            if self.plan == before or self._runs > self._max_runs:
                 return self.plan
 
     def _fails(self, plan: Plan) -> bool:
         self._runs += 1
-        if self._runs > _MAX_RUNS:
+        if self._runs > self._max_runs:
             return False
         try:
             found = self._find(plan)

@@ -36,6 +36,7 @@ SETTLING = 60.0
 """How long clients poll after the last step before they leave, in seconds."""
 _MAX_IDLE_CALLS = 1000
 _MAX_ACTIONS = 8_000
+_MAX_AT_ONCE = 200
 
 Task: TypeAlias = Callable[[], None]
 
@@ -58,11 +59,13 @@ class World:
         """The server that accepts no requests now, because it stops."""
         self._nonce, self._restarts = nonce, 0
         self.nodes: list[Backend] = [self._backend(node) for node in range(plan.options.nodes)]
-        self.clients = {each.name: Client(each, self) for each in plan.clients}
+        self.clients: dict[str, Client] = {}
         self._request_of: dict[int, Client] = {}
         self._tasks: list[tuple[float, int, Task]] = []
         self._arrivals = 0
-        self._requests = 0
+        self._requests = self._at_once = 0
+        self._counted_at = 0.0
+        self.restart_clients()
         self._reactions: deque[Task] = deque()
         self.kept: dict[str, int] = {}
         """What the engine still keeps after all clients have left, by the kind of object; empty if nothing."""
@@ -102,7 +105,7 @@ class World:
             if not tasks or tasks[0][0] > end:
                 return
             heapq.heappop(tasks)[2]()
-            self._react()
+            self.react()
 
     def _advance(self, until: float, *, asleep: bool = False) -> None:
         """Call the servers at their deadlines, the earliest first; `asleep` if no client does anything meanwhile."""
@@ -122,11 +125,20 @@ class World:
             self.now = max(self.now, at)
             self.do(first, nodes[first].advance(self.now))
             if not asleep:
-                self._react()
+                self.react()
 
-    def _react(self) -> None:
+    def react(self) -> None:
+        """Let the clients react to what they have received."""
         while self._reactions:
             self._reactions.popleft()()
+
+    def restart_clients(self) -> None:
+        """Replace all clients by new ones that know nothing, and forget all requests."""
+        self.clients = {}
+        for plan in self.plan.clients:
+            self.clients[plan.name] = Client(plan, self)
+        self._request_of.clear()
+        self._tasks.clear()
 
     # ------------------------------------------------------------------ called by clients
     def new_id(self) -> int:
@@ -144,8 +156,10 @@ class World:
 
     def _count(self) -> None:
         self.actions += 1
-        if self.actions > _MAX_ACTIONS:
-            raise Stalled(f"a run has more than {_MAX_ACTIONS} actions: clients and servers answer each other at once")
+        self._at_once = self._at_once + 1 if self.now == self._counted_at else 0
+        self._counted_at = self.now
+        if self._at_once > _MAX_AT_ONCE or self.actions > _MAX_ACTIONS:
+            raise Stalled("clients and servers answer each other again and again")
 
     def send_frame(self, client: Client, request_id: int, text: str, meaning: Meaning) -> None:
         """Let a frame reach the server of a client."""
@@ -236,7 +250,7 @@ class World:
         if graceful:
             self.stopping = node
             self.do(node, self.nodes[node].release_all(self.now))
-            self._react()
+            self.react()
             self.stopping = None
         self._note_given_up(self.nodes[node])
         self.nodes[node] = self._backend(node)
@@ -255,8 +269,8 @@ class World:
         for step in self.plan.steps:
             self.until(START + step.at)
             self.perform(step.client, step.do, step.value)
-            self._react()
-        self._finish()
+            self.react()
+        self.finish()
         return self.history
 
     def perform(self, client: str, do: str, value: JSON) -> None:
@@ -266,17 +280,17 @@ class World:
         else:
             self.change(do, value)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Let all clients poll until they have received everything, then leave, then let their sessions expire."""
         self.history.append(Changed(self.now, 0, "finish"))
         for client in self.clients.values():
             client.calm()
-            self._react()
+            self.react()
         self.until(self.now + SETTLING)
         self.history.append(Changed(self.now, 0, "leave"))
         for client in self.clients.values():
             client.leave()
-            self._react()
+            self.react()
         options = self.plan.options
         for seconds in (SETTLING, options.max_idle, options.max_idle):
             self.until(self.now + seconds + 1)
