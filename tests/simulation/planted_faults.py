@@ -15,7 +15,7 @@ from cometreel.bayeux.delivery import Delivery
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.subscriptions import Subscriptions
-from cometreel.engine import faults
+from cometreel.engine import handler
 from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.player import Timeline
@@ -90,7 +90,7 @@ FAULTS: Mapping[str, Plant] = {
     "a notification without a client is not reported": _replaced(NotificationRouter, "_report", _nothing),
     "plays are not counted": _replaced(PlayState, "count", _nothing),
     "reference numbers are not unique": _replaced(References, "take", _never_counted),
-    "a fault is not applied": _replaced(faults, "triggered", _one_less),
+    "a fault is not applied": _replaced(handler, "triggered", _one_less),
     "replies and notifications are late": _replaced(Schedule, "add", _late),
     "a timeline entry starts again": _replaced(Timeline, "_start_once", lambda _: _start_again),
     "a subscription is not removed": _replaced(Subscriptions, "remove", lambda _: lambda *_arguments: True),
