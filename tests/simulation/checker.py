@@ -45,7 +45,7 @@ class LiveClient:
     expires: float = _NEVER
     """It has not expired before this time."""
     expired: float = _NEVER
-    """It has expired at this time: later than `expires` if the driver was late."""
+    """It has expired at this time: later than `expires` if its server may hold a poll that it has hung up."""
     poll: int | None = None
     """The request of the poll that is not answered."""
     poll_ends: float = _NEVER
@@ -56,7 +56,7 @@ class LiveClient:
     """The requests whose reply is written and not confirmed."""
     outstanding: dict[Key, list[DueEvent]] = field(default_factory=dict)
     latest: float = 0.0
-    latest_order: tuple[int, int, int] = (0, 0, 0)
+    latest_order: tuple[int, float, int] = (0, 0, 0)
     acknowledged: int = 0
     repeats: bool = False
     """True if it has acknowledged less than it received, so that messages may come again."""
@@ -93,7 +93,6 @@ class Checker:
         self._bayeux: dict[int, LiveClient] = {}
         self._on_socket: dict[int, list[LiveClient]] = {}
         """The clients that have used a WebSocket, by its request."""
-        self._late_from = self._late_until = -_NEVER
         self._lenient = False
         self.given_up: Counter[tuple[str, str]] = Counter()
         self.may_give_up: Counter[str] = Counter()
@@ -133,10 +132,6 @@ class Checker:
         return self.broken
 
     # ------------------------------------------------------------------ time
-    def _is_late(self, due: float) -> bool:
-        """True if the driver was late at this time, so that it was noticed now."""
-        return self._late_from <= due <= self._late_until + EPSILON and self._now <= self._late_until + EPSILON
-
     def _advance(self, now: float) -> None:
         """Let everything happen that is due by now."""
         while True:
@@ -152,11 +147,11 @@ class Checker:
         while self._overdue and self._overdue[0][0] < now - EPSILON:
             due, number = heapq.heappop(self._overdue)
             found = self._replies.get(number)
-            if found is not None and found[0].due <= due and not self._is_late(due):
+            if found is not None and found[0].due <= due:
                 del self._replies[number]
                 self.fail(f"request {number} is not answered at {due - 1000:.6f}: {found[0].exchange}")
             client = self._polls.get(number)
-            if client is not None and client.poll_ends <= due and not self._is_late(due) and not client.lossy:
+            if client is not None and client.poll_ends <= due and not client.lossy:
                 self.fail(f"the poll {number} of {client.name} is not answered at its timeout")
                 del self._polls[number]
         if self._owing:
@@ -168,7 +163,7 @@ class Checker:
             if since is None or client.poll is None or not client.alive:
                 self._owing.remove(client)
                 client.owed_since = None
-            elif since < now - EPSILON and not self._is_late(since):
+            elif since < now - EPSILON:
                 self._owing.remove(client)
                 client.owed_since = None
                 if not client.in_flight:
@@ -189,9 +184,7 @@ class Checker:
         """Restart the time until a client expires."""
         if not client.alive or client.poll is not None:
             return
-        was_late = self._late_from < now <= self._late_until + EPSILON
-        client.expires = (self._late_from if was_late else now) + self._lifetime
-        client.expired = now + self._lifetime
+        client.expires = client.expired = now + self._lifetime
         self._next_expiry = min(self._next_expiry, client.expired)
         if client.expired > self._next_expiry:
             return
@@ -297,11 +290,8 @@ class Checker:
                 self._owing.append(client)
 
     def _is_doubtful(self, client: LiveClient) -> bool:
-        """True if the client may have expired, because the driver was late."""
-        late = self._late_from + self._lifetime
-        if client.doubtful:
-            return True
-        return client.expires <= self._now < client.expired or late < self._now <= self._late_until + EPSILON
+        """True if the client may have expired, because its server holds a poll that it has hung up."""
+        return client.doubtful or client.expires <= self._now < client.expired
 
     def _keep(self, session: LiveSession, event: DueEvent) -> None:
         if session.ended:
@@ -613,7 +603,7 @@ class Checker:
     def _check_reply(self, number: int, reply: Reply, prediction: Prediction) -> None:
         if reply.status != prediction.status:
             self.fail(f"request {number} gets status {reply.status}; expected {prediction.status}")
-        elif abs(self._now - prediction.due) > EPSILON and not self._is_late(prediction.due):
+        elif abs(self._now - prediction.due) > EPSILON:
             due = prediction.due - 1000
             self.fail(f"request {number} is answered by {prediction.exchange!r}; expected that at {due:.6f}")
         elif prediction.body is not None:
@@ -790,9 +780,7 @@ class Checker:
     # ------------------------------------------------------------------ the environment
     def _on_changed(self, entry: Changed) -> None:
         what, node = entry.what, entry.node
-        if what == "block":
-            self._late_from, self._late_until = entry.at, entry.at + float(str(entry.value))
-        elif what == "speed":
+        if what == "speed":
             for each in range(self.plan.options.nodes):
                 self.predictor.set_speed(each, float(str(entry.value)))
         elif what == "probe":

@@ -29,7 +29,6 @@ FEATURES = (
     "anonymous",
     "batches",
     "binding",
-    "blocks",
     "broadcast",
     "callers without polls",
     "connect only",
@@ -47,6 +46,7 @@ FEATURES = (
     "misbehaviour",
     "no cookies",
     "nodes",
+    "pauses",
     "publishes",
     "pushes",
     "reloads",
@@ -307,7 +307,7 @@ class Generator:
 
     def _environment_steps(self) -> list[str]:
         found = {
-            "blocks": "block",
+            "pauses": "sleep",
             "jumps": "jump",
             "pushes": "push",
             "reloads": "reload",
@@ -322,9 +322,9 @@ class Generator:
         random = self._random
         self._number += 1
         if what == "jump":
-            return what, round(random.choice([20.0, 100.0, 1000.0]) + random.random(), 6)
+            return "sleep", round(random.choice([20.0, 100.0, 1000.0]) + random.random(), 6)
         values: dict[str, object] = {
-            "block": round(random.choice([0.05, 0.5, 2.0]) + random.random() / 100, 6),
+            "sleep": round(random.choice([0.05, 0.5, 2.0]) + random.random() / 100, 6),
             "push": self._number,
             "speed": random.choice([0.0, 0.5, 1.0, 10.0]),
         }

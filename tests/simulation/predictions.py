@@ -53,8 +53,8 @@ class DueEvent:
     session: LiveSession
     key: Key
     deliver: str = "asker"
-    order: tuple[int, int, int] = (0, 0, 0)
-    """Its cause, its delay in microseconds at speed 1 and the place of its event, if it is not in a batch."""
+    order: tuple[int, float, int] = (0, 0.0, 0)
+    """Its cause, its delay at speed 1 and the place of its event, if it is not in a batch."""
     sender: str = ""
     """The clientId of the sender of a publish."""
     ends: bool = False
@@ -341,7 +341,7 @@ class Predictor:
                 due = now + self._scaled(session.node, unscaled)
                 key = (planned.channel, f"{name}.{where}", number)
                 for _ in range(copies):
-                    order = (0, 0, 0) if planned.batch else (self._causes, round(unscaled * 1_000_000), where)
+                    order = (0, 0, 0) if planned.batch else (self._causes, unscaled, where)
                     event = DueEvent(due, session, key, planned.deliver, order, sender, planned.disconnect, unscaled)
                     event.place, event.cause = self._places[name], self._causes
                     yield event

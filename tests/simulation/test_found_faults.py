@@ -15,7 +15,7 @@ def test_a_notification_in_a_frame_that_was_not_written_when_its_session_had_end
             Step(0.0, "d", "connect"),
             Step(0.1, "d", "call", ["op1", 72]),
             Step(0.2, "d", "fail", 1),
-            Step(0.3, "", "jump", 20.373138),
+            Step(0.3, "", "sleep", 20.373138),
         ),
     )
     assert broken_promises(plan) == []

@@ -51,7 +51,7 @@ class World:
     def __init__(self, plan: Plan, *, nonce: str = "", late: bool = False) -> None:
         self.plan = plan
         self.late = late
-        """True if the servers are called only once, at the end of a jump of time."""
+        """True if the servers are called only once, when clients wake up."""
         self.scenario: CompiledScenario = plan.compiled()
         self.history: History = []
         self.now = START
@@ -210,14 +210,8 @@ class World:
         node = value if what in ("restart", "crash", "reset", "reload") and isinstance(value, int) else 0
         node = min(node, len(self.nodes) - 1)
         backend = self.nodes[node]
-        if what == "block":
-            self.history.append(Changed(self.now, node, what, value))
-            self.now += float(value)  # type: ignore[arg-type]  # seconds
-            for each, late in enumerate(self.nodes):
-                self.do(each, late.advance(self.now))
-            return
-        if what == "jump":
-            self._jump(float(value))  # type: ignore[arg-type]  # seconds
+        if what == "sleep":
+            self._sleep(float(str(value)))
             return
         self.history.append(Changed(self.now, node, what, value))
         if what == "reload":
@@ -236,10 +230,10 @@ class World:
         else:
             raise ValueError(f"{what} is not a step of the environment")
 
-    def _jump(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         """Let time pass while all clients sleep: with a call at each deadline, or with one late call."""
         end = self.now + seconds
-        self.history.append(Changed(self.now, 0, "jump", seconds))
+        self.history.append(Changed(self.now, 0, "sleep", seconds))
         if not self.late:
             self._advance(end, asleep=True)
         self.now = end
