@@ -49,6 +49,8 @@ class LiveClient:
     poll: int | None = None
     """The request of the poll that is not answered."""
     poll_ends: float = _NEVER
+    held_until: float = 0.0
+    """The latest time at which its server notices that it has hung up its poll."""
     socket: int | None = None
     owed_since: float | None = None
     """The time since which a notification is due and a poll is held."""
@@ -89,6 +91,8 @@ class Checker:
         self._bodies: dict[int, tuple[Prediction, str]] = {}
         self._session_of: dict[int, LiveSession] = {}
         self._sockets: dict[int, LiveSession] = {}
+        self._browsers: dict[int, tuple[str, ...]] = {}
+        """The browser cookie of the upgrade of each WebSocket."""
         self._handshakes: dict[int, tuple[Meaning, str, LiveSession]] = {}
         self._bayeux: dict[int, LiveClient] = {}
         self._on_socket: dict[int, list[LiveClient]] = {}
@@ -184,7 +188,8 @@ class Checker:
         """Restart the time until a client expires."""
         if not client.alive or client.poll is not None:
             return
-        client.expires = client.expired = now + self._lifetime
+        client.expires = now + self._lifetime
+        client.expired = max(now, client.held_until) + self._lifetime
         self._next_expiry = min(self._next_expiry, client.expired)
         if client.expired > self._next_expiry:
             return
@@ -320,7 +325,8 @@ class Checker:
     def _start_client(self, number: int, message: JSONObject) -> None:
         meaning, name, session = self._handshakes.pop(number)
         client_id = str(message["clientId"])
-        browser = next((each[2:] for each in meaning.names if each.startswith("b:")), "")
+        names = (*meaning.names, *self._browsers.get(number, ()))
+        browser = next((each[2:] for each in names if each.startswith("b:")), "")
         ext = message.get("ext")
         acked = isinstance(ext, dict) and ext.get("ack") is True
         transport = "websocket" if number in self._sockets else self.world.clients[name].plan.transport
@@ -379,6 +385,7 @@ class Checker:
         self._session_of[number] = session
         if kind == "open":
             self._sockets[number] = session
+            self._browsers[number] = tuple(each for each in meaning.names if each.startswith("b:"))
             session.sockets += 1
         elif meaning.messages:
             browser = next((each[2:] for each in meaning.names if each.startswith("b:")), "")
@@ -491,6 +498,7 @@ class Checker:
         if client.poll is not None:
             self._polls.pop(client.poll, None)
             client.poll = client.owed_since = None
+        client.held_until = 0.0
         client.socket = number if number in self._sockets else None
         if number in self._sockets:
             self._add_on_socket(number, client)
@@ -739,10 +747,9 @@ class Checker:
         if client is not None:
             del self._polls[number]
             client.poll = client.owed_since = None
+            if lose and number not in self._sockets:
+                client.held_until = client.poll_ends  # its server does not notice
             self._keep_alive(client, entry.at)
-            if lose and number not in self._sockets and client.alive:  # its server holds the poll until the timeout
-                client.expired += self._timeout
-                self._find_next_expiry()
         self._handshakes.pop(number, None)
         carried = self._carriers.pop(number, None)
         session = self._sockets.pop(number, None)
