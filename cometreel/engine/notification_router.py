@@ -138,7 +138,7 @@ class NotificationRouter:
         notifications, because its client may still return.
         """
         session.had_client = True
-        for number, waiting in [*self._waiting.items()]:
+        for waiting in [*self._waiting.values()]:
             if waiting is session or (waiting.kind == "anonymous" and self._receiver_for(waiting) is session):
                 waiting.had_client = True
                 self._send_waiting(waiting, session, now)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from itertools import count
 
+from tests.simulation.generation import plan_of
 from tests.simulation.runs import Totals, run_seed
 from tests.simulation.shrinking import Shrinker, broken_promises
 from tests.simulation.transcript import conversation, transcript
@@ -18,8 +19,6 @@ from tests.simulation.transcript import conversation, transcript
 
 def report_failure(seed: int) -> str:
     """Return the smallest failing plan of a seed as a unit test, and its conversation."""
-    from tests.simulation.generation import plan_of  # noqa: PLC0415
-
     plan = Shrinker(plan_of(seed)).shrink()
     test = transcript(plan, seed, broken_promises(plan))
     return "\n".join([test, *(f"# {line}" for line in conversation(plan))])
@@ -37,7 +36,8 @@ def main(arguments: list[str]) -> int:
     for seed in seeds:
         broken = run_seed(seed, totals)
         if broken:
-            print(f"seed {seed} breaks a promise: {broken[0]}\nSEED={seed} repeats it. The smallest plan that was found:\n")
+            print(f"seed {seed} breaks a promise: {broken[0]}")
+            print(f"SEED={seed} repeats it. The smallest plan that was found:\n")
             print(report_failure(seed))
             return 1
         if totals.actions >= given.actions:

@@ -1,4 +1,4 @@
-"""Checks the history of a run against the promises in docs/replay.md. It knows the plan and the history, not the engine.
+"""Checks the history of a run against the promises in docs/replay.md; it knows nothing of the engine.
 
 `violations` returns a line for each broken promise. The rules:
 
@@ -428,7 +428,7 @@ class Checker:
             return None
         return None if self.plan.options.require_cookie and found.browser != browser else found
 
-    def _read(
+    def _read(  # noqa: C901  # a rule for each kind of message or owner
         self,
         number: int,
         name: str,
@@ -530,9 +530,7 @@ class Checker:
             client.subscriptions.remove(subscription)
             self._add([*self.predictor.on_anchor(client.session, step, now)])
 
-    def _on_publish(
-        self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float
-    ) -> None:
+    def _on_publish(self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float) -> None:
         prediction = self.predictor.call(session, meaning, now, client.client_id)
         self._add(prediction.events)
         if prediction.status is None:
@@ -684,12 +682,14 @@ class Checker:
         if not isinstance(content, list):
             return
         for message in content:
+            assert isinstance(message, dict)
+            ext = message.get("ext")
             if "data" in message and "successful" not in message:
                 self._receive(entry, client, message)
-            elif message.get("channel") == "/meta/connect" and isinstance(message.get("ext"), dict):
+            elif message.get("channel") == "/meta/connect" and isinstance(ext, dict) and "ack" in ext:
                 owner = client or self._client_on(number)
-                if owner is not None and "ack" in message["ext"]:
-                    owner.acknowledged = max(owner.acknowledged, int(message["ext"]["ack"]))
+                if owner is not None:
+                    owner.acknowledged = max(owner.acknowledged, int(str(ext["ack"])))
             if message.get("successful") is False:
                 self._on_refusal(entry, client, message)
 
@@ -739,7 +739,7 @@ class Checker:
         else:
             client.latest, client.latest_order = event.due, event.order
 
-    def _on_lost(self, entry: Lost) -> None:
+    def _on_lost(self, entry: Lost) -> None:  # noqa: C901  # a rule for each kind of owner
         number = entry.request_id
         self._replies.pop(number, None)
         client = self._polls.get(number)
@@ -764,13 +764,13 @@ class Checker:
                 if each.socket == number:
                     each.socket = None
                     self._keep_alive(each, entry.at)
-        for each in (client, carried[0] if carried is not None else None):
-            if each is not None:
-                each.in_flight.discard(number)
-                if each.acked:
-                    self._make_optional(each)
+        for waiting in (client, carried[0] if carried is not None else None):
+            if waiting is not None:
+                waiting.in_flight.discard(number)
+                if waiting.acked:
+                    self._make_optional(waiting)
                 if lose:
-                    self._make_lossy(each)
+                    self._make_lossy(waiting)
 
     @staticmethod
     def _make_lossy(client: LiveClient) -> None:
@@ -802,7 +802,7 @@ class Checker:
             if what != "reset":
                 self.predictor.set_speed(node, None)
 
-    def _discard(self, node: int, now: float, *, crash: bool) -> None:
+    def _discard(self, node: int, now: float, *, crash: bool) -> None:  # noqa: C901  # a rule for each kind of owner
         """Forget everything of a server; it answers held requests now, unless it crashed."""
         for number, (prediction, of_node) in [*self._replies.items()]:
             if of_node == node:
@@ -845,17 +845,19 @@ class Checker:
         if sum(reported.values()) >= _MAX_REPORTS:
             return
         full = self.plan.options.max_queue < 1000 or self.plan.options.max_waiting < 1000
-        for event in {each for each, _ in (*reported, *self.given_up)} | {*self.may_give_up}:
-            want = {reason: count for (name, reason), count in self.given_up.items() if name == event}
-            have = {reason: count for (name, reason), count in reported.items() if name == event}
-            spare = self.may_give_up[event]
+        for name in {each for each, _ in (*reported, *self.given_up)} | {*self.may_give_up}:
+            want = {reason: count for (one, reason), count in self.given_up.items() if one == name}
+            have = {reason: count for (one, reason), count in reported.items() if one == name}
+            spare = self.may_give_up[name]
             missing = sum(want.values()) - sum(have.values())
             if missing > 0:
-                self.fail(f"{missing} of {event!r} are neither received nor reported; expected {want}, found {have}")
-            elif -missing > spare and not full:  # what a client did not acknowledge is dropped, too, if it is the oldest
-                self.fail(f"{-missing} too many of {event!r} are given up; expected {want}, found {have}")
+                self.fail(f"{missing} of {name!r} are neither received nor reported; expected {want}, found {have}")
+            elif (
+                -missing > spare and not full
+            ):  # what a client did not acknowledge is dropped, too, if it is the oldest
+                self.fail(f"{-missing} too many of {name!r} are given up; expected {want}, found {have}")
             elif not spare and not full and want != have:
-                self.fail(f"{event!r} is given up with other reasons; expected {want}, found {have}")
+                self.fail(f"{name!r} is given up with other reasons; expected {want}, found {have}")
 
 
 def _is_after(client: LiveClient, event: DueEvent) -> bool:

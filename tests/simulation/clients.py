@@ -481,8 +481,9 @@ class Client:
         )
 
     # ------------------------------------------------------------------ reactions
-    def _read(self, messages: list[JSONObject]) -> None:
+    def _read(self, messages: list[JSON]) -> None:
         for message in messages:
+            assert isinstance(message, dict)
             channel = message.get("channel")
             if channel == "/meta/connect":
                 self._read_connect(message)

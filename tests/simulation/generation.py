@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from random import Random
 
+from cometreel.jsonvalue import JSON
 from tests.simulation.plan import (
     CAPTURING,
     Answer,
     ClientPlan,
+    FaultName,
     Identity,
     Operation,
     Options,
@@ -76,6 +78,8 @@ _TRIGGERS: tuple[Trigger, ...] = (
     "form",
     "header",
 )
+_EXCHANGE_FAULTS: tuple[FaultName, ...] = ("status", "delay", "drop", "duplicate", "disconnect", "broken")
+_META_FAULTS: tuple[FaultName, ...] = ("status", "broken", "error")
 _DELAYS = (0.0, 0.0, 0.01, 0.1, 0.1, 0.3, 1.0, 3.0)
 _YAML_ONE_IN = 50
 
@@ -84,7 +88,7 @@ class Generator:
     """Generates the plan of one seed."""
 
     def __init__(self, seed: int, *, length: int = 150) -> None:
-        self._random = random = Random(seed)  # noqa: S311  # not for secrets
+        self._random = random = Random(seed)  # not for secrets
         self._seed, self._length = seed, length
         self._features = {each for each in FEATURES if random.random() < 0.3}
         self._number = 0
@@ -205,11 +209,11 @@ class Generator:
         if self._has("exchange faults"):
             for _ in range(random.randint(1, 3)):
                 target = random.choice([each for each in operations if not each.binds])
-                action = random.choice(["status", "delay", "drop", "duplicate", "disconnect", "broken"])
+                action: FaultName = random.choice(_EXCHANGE_FAULTS)
                 faults.append(PlannedFault(target.exchange_name("", 0), action, **random.choice(when)))
         if self._has("meta faults"):
             meta = random.choice(["/meta/connect", "/meta/subscribe", "/meta/handshake"])
-            faults.append(PlannedFault(meta, random.choice(["status", "broken", "error"]), **random.choice(when)))
+            faults.append(PlannedFault(meta, random.choice(_META_FAULTS), **random.choice(when)))
         return tuple(faults)
 
     # ------------------------------------------------------------------ clients and steps
@@ -231,7 +235,9 @@ class Generator:
                     transport,
                     identity,
                     ack=self._has("acks") and random.random() < 0.6,
-                    user=random.choice(["ann", "bob", "cid", f"user{place}"]) if identity in ("basic", "bearer") else "",
+                    user=random.choice(["ann", "bob", "cid", f"user{place}"])
+                    if identity in ("basic", "bearer")
+                    else "",
                     delay=random.choice([0.0, 0.2, 2.0]) if self._has("slow clients") else 0.0,
                     reconnects=random.random() < 0.9,
                     jar=jar,
@@ -266,8 +272,8 @@ class Generator:
                 steps.append(Step(round(at, 6), random.choice(names), *self._client(what, operations)))
         return tuple(steps)
 
-    def _subscription(self) -> list[str]:
-        return self._random.sample([*_CHANNELS, "/broadcast", "/**"], self._random.randint(0, 2))
+    def _subscription(self) -> list[JSON]:
+        return [*self._random.sample([*_CHANNELS, "/broadcast", "/**"], self._random.randint(0, 2))]
 
     def _client_steps(self) -> list[str]:
         steps = ["call"] * 14 + ["resume", "subscribe", "unsubscribe"]
@@ -287,7 +293,7 @@ class Generator:
                 steps += more
         return steps
 
-    def _client(self, what: str, operations: tuple[Operation, ...]) -> tuple[str, object]:
+    def _client(self, what: str, operations: tuple[Operation, ...]) -> tuple[str, JSON]:
         random = self._random
         if what == "call":
             self._number += 1
@@ -318,12 +324,12 @@ class Generator:
         steps = [step for feature, step in found.items() if self._has(feature)]
         return steps * 3 + (["crash"] if "restart" in steps else [])
 
-    def _environment(self, what: str) -> tuple[str, object]:
+    def _environment(self, what: str) -> tuple[str, JSON]:
         random = self._random
         self._number += 1
         if what == "jump":
             return "sleep", round(random.choice([20.0, 100.0, 1000.0]) + random.random(), 6)
-        values: dict[str, object] = {
+        values: dict[str, JSON] = {
             "sleep": round(random.choice([0.05, 0.5, 2.0]) + random.random() / 100, 6),
             "push": self._number,
             "speed": random.choice([0.0, 0.5, 1.0, 10.0]),

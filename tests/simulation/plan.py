@@ -25,8 +25,17 @@ from cometreel.scenario.builders import (
     timeline_entry,
     when,
 )
-from cometreel.scenario.model import EventBlock, ExchangeBlock, FaultBlock, PublishBlock, RequestBlock, TimelineBlock
+from cometreel.scenario.model import (
+    EventBlock,
+    ExchangeBlock,
+    FaultBlock,
+    PublishBlock,
+    ReplyBlock,
+    RequestBlock,
+    TimelineBlock,
+)
 from cometreel.scenario.python_scenario import Scenario
+from cometreel.scenario.python_values import ReplyMarker
 
 ENDPOINT = "/cometd"
 
@@ -36,6 +45,9 @@ Trigger: TypeAlias = Literal[
 CAPTURING: frozenset[Trigger] = frozenset({"capture", "keep", "query", "path", "regex", "form", "publish"})
 """The triggers that capture the number of a call, so that templates can send it back."""
 Repeat: TypeAlias = Literal["last", "cycle", "fail"]
+
+
+FaultName: TypeAlias = Literal["status", "delay", "drop", "duplicate", "disconnect", "broken", "error"]
 
 
 class Short:
@@ -123,7 +135,7 @@ class PlannedFault(Short):
     """A fault: its target is an exchange or a meta channel."""
 
     target: str
-    action: Literal["status", "delay", "drop", "duplicate", "disconnect", "broken", "error"]
+    action: FaultName
     nth: int | None = None
     every: int | None = None
 
@@ -305,11 +317,11 @@ def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
     return request("POST", "/calls", body=bodies[operation.trigger])
 
 
-def _template(operation: Operation) -> markers.ReplyMarker:
+def _template(operation: Operation) -> ReplyMarker:
     return markers.template("{{ session.kept }}" if operation.trigger == "keep" else "{{ n }}")
 
 
-def _reply(operation: Operation, answer: Answer, name: str, number: int | None) -> object:
+def _reply(operation: Operation, answer: Answer, name: str, number: int | None) -> ReplyBlock:
     body: dict[str, object] = {"a": name}
     if number is not None:
         body["referenceId"] = number

@@ -98,7 +98,7 @@ class Predictor:
         self._places = {name: place for place, name in enumerate(names)}
         self._highest = max(self._numbers.values(), default=0)
         self._role_of = {user: role for role, user in plan.users}
-        self._user_of = {role: user for role, user in plan.users}
+        self._user_of = dict(plan.users)
         self._roles = [role for role, _ in plan.users]
         self._next_role: dict[int, int] = {}
         self._faults: dict[str, list[tuple[int, PlannedFault]]] = {}
@@ -234,7 +234,9 @@ class Predictor:
         if operation.echoes:
             body["n"], number = self._sent(operation, meaning.number), f"{number}:{meaning.number}"
         after = answer.after + DELAY * actions.count("delay")
-        prediction = Prediction(now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange)
+        prediction = Prediction(
+            now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
+        )
         prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
         if "disconnect" in actions:
             due, delay = (now, 0.0) if sender else (prediction.due, after)
@@ -247,7 +249,9 @@ class Predictor:
 
     def _choose(self, operation: Operation, session: LiveSession) -> tuple[str, int] | None:
         """Return the role and the place of the answer that is due."""
-        first = {each: self._operations[each].exchange_name("", 0) for each in (operation.after, operation.before) if each}
+        first = {
+            each: self._operations[each].exchange_name("", 0) for each in (operation.after, operation.before) if each
+        }
         if operation.after and first[operation.after] not in session.counts:
             return None
         if operation.before and first[operation.before] in session.counts:
@@ -268,7 +272,9 @@ class Predictor:
         if session.role or not operation.roles:
             return None
         first = self._next_role.get(session.node, 0)
-        counts = [sum(each.role == role and each.node == session.node for each in self.sessions) for role in self._roles]
+        counts = [
+            sum(each.role == role and each.node == session.node for each in self.sessions) for role in self._roles
+        ]
         length = len(self._roles)
         place = min(range(length), key=lambda one: (counts[one], (one - first) % length))
         self._next_role[session.node] = (place + 1) % length

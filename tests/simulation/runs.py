@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from cometreel.wire import Accept, Frame, Reply
 from tests.simulation.checker import violations
 from tests.simulation.generation import plan_of
 from tests.simulation.history import Delivered, Emitted
-from tests.simulation.plan import Plan
 from tests.simulation.shrinking import broken_promises
 from tests.simulation.world import Stalled, World, play
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias, TypeVar
+from itertools import pairwise
+from typing import Any, TypeAlias, TypeVar
 
 from tests.simulation.checker import violations
-from tests.simulation.plan import Options, Plan
+from tests.simulation.plan import Operation, Options, Plan
 from tests.simulation.world import Stalled, play
 
 Item = TypeVar("Item")
@@ -87,6 +88,13 @@ class Shrinker:
             again = any(self._take(candidate) for candidate in candidates(self.plan))
 
 
+def _changed(item: Item, name: str, value: object) -> Item:
+    """Return a dataclass with another value of one field."""
+    whole: Any = item
+    changed: Item = replace(whole, **{name: value})
+    return changed
+
+
 def _without_each(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
     for place in range(len(items)):
         yield (*items[:place], *items[place + 1 :])
@@ -101,13 +109,13 @@ def _with_fewer_clients(plan: Plan) -> Iterator[Plan]:
 def _with_fewer_parts(plan: Plan) -> Iterator[Plan]:
     for name in ("faults", "timeline", "operations", "users"):
         for fewer in _without_each(getattr(plan, name)):
-            yield replace(plan, **{name: fewer})
+            yield _changed(plan, name, fewer)
     for where, operation in enumerate(plan.operations):
         for changed in _smaller(operation):
             yield replace(plan, operations=(*plan.operations[:where], changed, *plan.operations[where + 1 :]))
 
 
-def _smaller(operation):  # type: ignore[no-untyped-def]  # replaced below by its typed form
+def _smaller(operation: Operation) -> Iterator[Operation]:
     if len(operation.answers) > 1:
         for fewer in _without_each(operation.answers):
             yield replace(operation, answers=fewer)
@@ -115,25 +123,31 @@ def _smaller(operation):  # type: ignore[no-untyped-def]  # replaced below by it
         smaller = [replace(answer, events=fewer) for fewer in _without_each(answer.events)]
         smaller += [replace(answer, after=0.0), replace(answer, numbered=False)]
         for where, event in enumerate(answer.events):
-            for change in ({"count": 1, "gap": 0.0}, {"batch": None}, {"deliver": "asker"}, {"after": 0.0}):
-                events = (*answer.events[:where], replace(event, **change), *answer.events[where + 1 :])
+            changes = (
+                replace(event, count=1, gap=0.0),
+                replace(event, batch=None),
+                replace(event, deliver="asker"),
+                replace(event, after=0.0),
+            )
+            for change in changes:
+                events = (*answer.events[:where], change, *answer.events[where + 1 :])
                 smaller.append(replace(answer, events=events))
         for each in smaller:
             yield replace(operation, answers=(*operation.answers[:place], each, *operation.answers[place + 1 :]))
-    defaults = {"roles": (), "echoes": False, "after": None, "before": None, "repeat": None}
+    defaults: dict[str, object] = {"roles": (), "echoes": False, "after": None, "before": None, "repeat": None}
     for name, value in defaults.items():
-        yield replace(operation, **{name: value})
+        yield _changed(operation, name, value)
 
 
 def _with_defaults(plan: Plan) -> Iterator[Plan]:
     default = Options()
     for name in Options.__dataclass_fields__:
-        yield replace(plan, options=replace(plan.options, **{name: getattr(default, name)}))
+        yield replace(plan, options=_changed(plan.options, name, getattr(default, name)))
     yield replace(plan, through_yaml=False)
     for place, client in enumerate(plan.clients):
         for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node"):
             value = "long-polling" if name == "transport" else type(client).__dataclass_fields__[name].default
-            changed = replace(client, **{name: value})
+            changed = _changed(client, name, value)
             yield replace(plan, clients=(*plan.clients[:place], changed, *plan.clients[place + 1 :]))
 
 
@@ -148,6 +162,6 @@ def _with_round_times(plan: Plan) -> Iterator[Plan]:
             changes.append(step._replace(value=None))
         for changed in changes:
             steps = (*plan.steps[:place], changed, *plan.steps[place + 1 :])
-            ordered = all(one.at <= other.at for one, other in zip(steps, steps[1:], strict=False))
+            ordered = all(one.at <= other.at for one, other in pairwise(steps))
             if ordered and len(repr(changed)) < len(repr(step)):
                 yield replace(plan, steps=steps)

@@ -24,9 +24,7 @@ def test_a_notification_in_a_frame_that_was_not_written_when_its_session_had_end
 def test_a_notification_in_the_last_reply_of_a_session_is_reported_if_it_was_not_written() -> None:
     # 1 of 'op0 1.0' are neither received nor reported; expected {'client gone': 1}, found {}
     plan = Plan(
-        operations=(
-            Operation("op0", "publish", (Answer((PlannedEvent("/b"), PlannedEvent("", disconnect=True))),)),
-        ),
+        operations=(Operation("op0", "publish", (Answer((PlannedEvent("/b"), PlannedEvent("", disconnect=True))),)),),
         clients=(ClientPlan("b"),),
         steps=(
             Step(0.0, "b", "connect"),

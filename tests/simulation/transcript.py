@@ -63,7 +63,8 @@ def _line(entry: HistoryEntry) -> str:
         about = messages or entry.request.body.decode()
         return f"{entry.client} sends {entry.request.id}: {entry.request.method} {entry.request.path} {about}"
     if isinstance(entry, FrameSent):
-        return f"{entry.client} sends on {entry.request_id}: {', '.join(str(each['channel']) for each in entry.meaning.messages)}"
+        channels = ", ".join(str(each["channel"]) for each in entry.meaning.messages)
+        return f"{entry.client} sends on {entry.request_id}: {channels}"
     if isinstance(entry, Emitted):
         output = entry.output
         content = output.body if isinstance(output, Reply) else output.text if isinstance(output, Frame) else ""
@@ -74,5 +75,3 @@ def _line(entry: HistoryEntry) -> str:
     if isinstance(entry, Lost):
         return f"    {entry.client} loses {entry.request_id}"
     return f"{type(entry).__name__} {json.dumps(entry[2:])}"
-
-
