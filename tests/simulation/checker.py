@@ -218,7 +218,11 @@ class Checker:
                 self._give(event, self._of_node(session))
                 return
             clients = self._chosen(session if is_push else self._receiver(session), event.sender)
-            if clients:
+            if clients and self.plan.options.when_gone == "keep" and all(map(self._is_doubtful, clients)):
+                event.optional = True
+                self._give(event, clients)
+                session.waiting.append(event)
+            elif clients:
                 session.had_client = True
                 for each in session.waiting:
                     self._give(each, self._chosen(self._receiver(session)))
@@ -533,6 +537,8 @@ class Checker:
     def _on_publish(self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float) -> None:
         prediction = self.predictor.call(session, meaning, now, client.client_id)
         self._add(prediction.events)
+        if prediction.due > now and number not in self._sockets:
+            client.in_flight.add(number)  # the reply is delayed, with the notifications that it carries
         if prediction.status is None:
             self._lenient = self._lenient or number in self._sockets
 

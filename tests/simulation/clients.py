@@ -62,6 +62,7 @@ class Client:
         self.left = False
         self._open: dict[int, str] = {}  # the kind of each request in progress
         self._queue: deque[tuple[int, bytes | str | Reply]] = deque()
+        self._stalled = False
         self._parts: dict[int, list[bytes]] = {}
         self._messages: dict[int, tuple[JSONObject, ...]] = {}
         self._waiting_frames: list[tuple[list[JSONObject], str]] = []
@@ -356,7 +357,7 @@ class Client:
         if self.held == number:
             self.held = None
         if self.socket == number:
-            self.socket = None
+            self.socket, self._stalled = None, False
             self._queue.clear()
         return self._open.pop(number, "")
 
@@ -390,10 +391,10 @@ class Client:
             self.fails -= 1
             if not self.fails:
                 self.world.soon(lambda: self._fail(number))
-        elif self.slow or len(self._queue) > 1:
-            seconds, self.slow = self.slow, 0.0
-            self.world.after(seconds, lambda: self._take_frame(number))
-        else:
+        elif self.slow:
+            seconds, self.slow, self._stalled = self.slow, 0.0, True
+            self.world.after(seconds, lambda: self._take_stalled(number))
+        elif not self._stalled:
             self.world.soon(lambda: self._take_frame(number))
 
     def on_accept(self, accept: Accept) -> None:
@@ -456,6 +457,11 @@ class Client:
             found: JSON = json.loads(body)
             return found
         return body.decode("latin-1") if isinstance(body, bytes) else body
+
+    def _take_stalled(self, number: int) -> None:
+        self._stalled = False
+        for _ in range(len(self._queue)):
+            self._take_frame(number)
 
     def _take_frame(self, number: int) -> None:
         if number != self.socket or not self._queue:

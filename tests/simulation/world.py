@@ -64,7 +64,7 @@ class World:
         self._tasks: list[tuple[float, int, Task]] = []
         self._arrivals = 0
         self._requests = self._at_once = 0
-        self._counted_at = 0.0
+        self._counted_at = self._slept = 0.0
         self.restart_clients()
         self._reactions: deque[Task] = deque()
         self.kept: dict[str, int] = {}
@@ -233,6 +233,7 @@ class World:
     def _sleep(self, seconds: float) -> None:
         """Let time pass while all clients sleep: with a call at each deadline, or with one late call."""
         end = self.now + seconds
+        self._slept += seconds
         self.history.append(Changed(self.now, 0, "sleep", seconds))
         if not self.late:
             self._advance(end, asleep=True)
@@ -261,7 +262,7 @@ class World:
     def play(self) -> History:
         """Perform all steps, let the clients leave, and return the history."""
         for step in self.plan.steps:
-            self.until(START + step.at)
+            self.until(START + step.at + self._slept)
             self.perform(step.client, step.do, step.value)
             self.react()
         self.finish()
