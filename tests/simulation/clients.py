@@ -212,6 +212,7 @@ class Client:
             if self.client_id:
                 self._poll()
             else:
+                self._hang_up()
                 self._handshake()
 
     def leave(self) -> None:

@@ -26,7 +26,7 @@ def objects_after_rounds(rounds: int) -> int:
 
 
 def _play_round(world: World, steps: tuple[Step, ...]) -> None:
-    start = world.now
+    start, world.actions = world.now, 0
     for step in steps:
         world.until(start + step.at)
         world.perform(step.client, step.do, step.value)

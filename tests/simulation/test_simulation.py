@@ -11,16 +11,16 @@ from tests.simulation.__main__ import main, report_failure
 from tests.simulation.generation import FEATURES, plan_of
 from tests.simulation.plan import Step
 from tests.simulation.planted_faults import planted
-from tests.simulation.runs import Totals, differences, run_seed
-from tests.simulation.world import play
+from tests.simulation.runs import Totals, bytes_of, differences, run_seed
+from tests.simulation.world import World, play
 
 ACTIONS = 25_000
 """The actions of each of the four parts of the simulation: 100,000 in all."""
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_a_simulation_keeps_all_promises(part: int):
-    totals, seed = Totals(), 1_000 * part
+@pytest.mark.parametrize("first", [0, 100, 2000, 2100])
+def test_a_simulation_keeps_all_promises(first: int):
+    totals, seed = Totals(), first
     while totals.actions < ACTIONS:
         assert (seed, run_seed(seed, totals)) == (seed, [])
         seed += 1
@@ -30,7 +30,8 @@ def test_a_simulation_keeps_all_promises(part: int):
 def test_a_scenario_that_went_through_yaml_gives_the_same_bytes(seed: int):
     plan = plan_of(seed)
     assert plan.through_yaml
-    assert differences(play(plan), play(replace(plan, through_yaml=False))) == []
+    answered = [_answered(play(each)) for each in (plan, replace(plan, through_yaml=False))]
+    assert answered[0] == answered[1]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -69,3 +70,8 @@ def test_the_command_prints_a_failing_seed_as_a_test(capsys: pytest.CaptureFixtu
         assert report_failure(seed) in report
     assert f"SEED={seed} repeats it" in report
     assert f"def test_seed_{seed}() -> None:" in report
+
+
+def _answered(world: World) -> dict[str, list[tuple[object, ...]]]:
+    """Return all bytes except those of near misses, which name the lines of the scenario."""
+    return {client: [each for each in sent if each[0] != 404] for client, sent in bytes_of(world).items()}
