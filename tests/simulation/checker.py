@@ -202,7 +202,7 @@ class Checker:
             heapq.heappush(self._due, (*key, event))
 
     # ------------------------------------------------------------------ notifications
-    def _perform(self, event: DueEvent, *, is_push: bool = False) -> None:
+    def _perform(self, event: DueEvent, *, is_push: bool = False) -> None:  # noqa: C901, PLR0912  # a rule for each receiver
         """Give a notification to its receivers; a push goes to its own session only."""
         if event.cancelled or event.session.node < 0:
             return

@@ -47,7 +47,7 @@ def test_the_memory_of_sessions_is_released():
     from tests.simulation.rounds import objects_after_rounds  # noqa: PLC0415
 
     gc.collect()
-    first, second = objects_after_rounds(20), objects_after_rounds(60)
+    first, second = objects_after_rounds(3), objects_after_rounds(9)
     assert second - first < 200
 
 
