@@ -68,7 +68,7 @@ class World:
         self.restart_clients()
         self._reactions: deque[Task] = deque()
         self.kept: dict[str, int] = {}
-        """What the engine still keeps after all clients have left, by the kind of object; empty if nothing."""
+        """The number of objects that the engine keeps after all clients have left, by their kind."""
         self.given_up: list[tuple[str, str]] = []
         """The event, as `EXCHANGE.PLACE`, and the reason of each notification that was given up."""
         self.actions = 0
