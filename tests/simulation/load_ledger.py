@@ -74,6 +74,7 @@ _FATES = (
 )
 _FATES_OF_PATIENT = ("late reply", "late reply, reused", "late reply, answered")
 _REPORT_INTERVAL = 0.5
+_TICK = 1e-4  # seconds that a worker waits at least, as times are rounded
 _SHOWN = 24  # lines of a transcript
 
 
@@ -204,7 +205,7 @@ class _LoadWorker:
         for arrival in self.schedule.due(now - self.run.began):
             self.run.taken.append((self, arrival))
             self._send(arrival)
-        wait = min(max(self.schedule.next_at() - (now - self.run.began), 0.0), _REPORT_INTERVAL)
+        wait = min(max(self.schedule.next_at() - (now - self.run.began), _TICK), _REPORT_INTERVAL)
         self.run.clock.call_at(now + wait, self.send_due)
 
     def _send(self, arrival: Arrival) -> None:
@@ -544,11 +545,9 @@ def _transcript(run: LoadRun) -> list[str]:
         if wrong:
             first = wrong[0]
             same = [post for post in agent.posts if post is first or 0 < post.reference == first.reference]
-            texts = [f"POST {post.number}" for post in same]
-            shown = [
-                line for line in agent.log if any(line[1].endswith(text) or f"{text} " in line[1] for text in texts)
-            ]
-            shown += [line for line in agent.log if line[1].startswith(("the", "402"))]
+            texts = [f"POST {post.number}," for post in same]
+            numbers = [f"notification {post.reference}," for post in same if post.reference]
+            shown = [line for line in agent.log if any(f"{line[1]},".count(text) for text in (*texts, *numbers))]
         head = f"{agent.name} of {agent.worker}, patience {run.plan.habits.patience:g} s, late {run.plan.habits.late:g} s"
         return [head, *(f"{at - run.began:9.3f}  {text}" for at, text in sorted(shown)[:_SHOWN])]
     return []

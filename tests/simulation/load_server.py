@@ -108,6 +108,8 @@ class _Note:
     data: JSONObject
     part: str = ""
     counted: bool = True
+    is_ahead: bool = False
+    """True if a POST that is sent after its arrival gets its number."""
 
 
 class ServedAgent:
@@ -301,29 +303,26 @@ class LoadServer:
             now,
         )
         agent.posts.append(post)
-        agent.note(now, f"POST {post.number} {post.entry}, due {now - post.intended:.3f} s ago")
+        agent.note(now, f"POST {post.number}, {post.entry}, due {now - post.intended:.3f} s ago")
         if self._is_down():
             self._reply(post, connection, token, 0.001, "refused")
             return
         fate = post.fate = self._fate() if expects else "good"
+        after, kind = self._soon(), "good"
         if fate in {"broken", "broken, answered"}:
-            self._reply(post, connection, token, self._soon(), "broken")
-        elif fate in {"silent", "silent, answered"}:
-            pass
+            kind = "broken"
         elif fate in _STATUSES or fate == "no referenceId":
-            self._reply(post, connection, token, self._soon(), fate)
-        elif fate.startswith("late reply"):
-            self._assign(post)
-            after = habits.patience * (1.01 + random.random())
-            self._reply(post, connection, token, after, "good")
-            if fate == "late reply, reused":
-                self._clock.call_at(now + habits.patience * 1.001, lambda _now: self._free(post))
+            kind = fate
         else:
             self._assign(post)
-            after = self._soon()
-            self._reply(post, connection, token, after, "good")
+        if fate.startswith("late reply"):
+            after = habits.patience * (1.01 + random.random())
+        if fate == "late reply, reused":
+            self._clock.call_at(now + habits.patience * 1.001, lambda _now: self._free(post))
+        if fate not in {"silent", "silent, answered"}:
+            self._reply(post, connection, token, after, kind)
         if expects:
-            self._push_answers(post, after if "after" in locals() else self._soon())
+            self._push_answers(post, after)
         if random.random() < habits.strays:
             self._push_stray(agent)
 
@@ -339,8 +338,11 @@ class LoadServer:
         return min(self._random.expovariate(1 / self._habits.reply), self._habits.patience * 0.9)
 
     def _assign(self, post: ServedPost) -> None:
-        free = post.agent.free_references
-        post.reference = free.pop(0) if free and self._habits.reuses else next(self._references)
+        free, fate = post.agent.free_references, post.fate
+        # without the reply, nobody can tell to which of two POSTs a notification belongs
+        known = fate in {"good", "slow", "lost", "overdue", "duplicate", "late duplicate", "wrong"}
+        may_reuse = free and self._habits.reuses and (known or fate.startswith("late reply"))
+        post.reference = free.pop(0) if may_reuse else next(self._references)
 
     def _free(self, post: ServedPost) -> None:
         if self._habits.reuses:
@@ -372,7 +374,7 @@ class LoadServer:
     def _replied(self, post: ServedPost, kind: str, now: float) -> None:
         """Count a reply, or the loss of a connection, that the agent receives now."""
         shown = f"referenceId {post.reference}" if kind == "good" and post.expects else kind
-        post.agent.note(now, f"reply to POST {post.number}: {shown}")
+        post.agent.note(now, f"reply to POST {post.number}, {shown}")
         if now >= post.sent + self._habits.patience:
             post.replied_too_late = post.replied_too_late or kind == "good"
         elif kind == "good":
@@ -413,34 +415,29 @@ class LoadServer:
         elif fate == "late reply, answered":
             times = [replied + self._soon(), replied + self._soon()]
         elif fate == "wrong reference":
-            self._push_later(post.agent, soon, _Note(None, self._data(post, "", next(self._references)), ""), None)
-        early = fate.startswith("early")
-        if early and self._is_reused(post):
-            times = [soon]
+            self._push_later(post.agent, soon, _Note(None, self._data(post, "", next(self._references))))
         for place, after in enumerate(sorted(times)):
             each = part if place == 0 else ""
             note = _Note(post, self._data(post, each, post.reference), each)
-            self._push_later(post.agent, after, note, post)
+            self._push_later(post.agent, after, note)
         if fate in {"good", "slow", "lost", "overdue", "duplicate", "wrong"}:
             # every notification has arrived, or is never sent, long before the number is used again
             quiet = max([*times, patience]) + _HOLD + patience * 2
             self._clock.call_at(self._clock.time + quiet, lambda _now: self._free_if_quiet(post))
-
-    def _is_reused(self, post: ServedPost) -> bool:
-        return any(each.reference == post.reference for each in post.agent.posts if each is not post)
 
     def _free_if_quiet(self, post: ServedPost) -> None:
         if post.agent.closed_at is None and not any(note.post is post for note in post.agent.waiting):
             self._free(post)
 
     def _push_stray(self, agent: ServedAgent) -> None:
-        kind = self._random.choice(("unknown", "none", "state"))
+        kind = self._random.choice(("unknown", "none", "state", "ahead"))
         data: JSONObject = {"messageType": "WorkbinStatsMessage"}
-        if kind == "unknown":
+        if kind in {"unknown", "ahead"}:
             data["referenceId"] = next(self._references)
         elif kind == "state":
             data = {"messageType": "WorkbinStateChangeMessage", "referenceId": next(self._references)}
-        self._push_later(agent, self._soon(), _Note(None, data, "", counted=kind != "state"), None)
+        note = _Note(None, data, "", counted=kind != "state", is_ahead=kind == "ahead" and self._habits.reuses)
+        self._push_later(agent, self._soon(), note)
 
     def _data(self, post: ServedPost, part: str, reference: int) -> JSONObject:
         stats: JSONObject = {"Count": 1, "Type": post.kind, "Owner": post.owner or post.agent.name}
@@ -455,7 +452,7 @@ class LoadServer:
             data["referenceId"] = reference
         return data
 
-    def _push_later(self, agent: ServedAgent, after: float, note: _Note, post: ServedPost | None) -> None:
+    def _push_later(self, agent: ServedAgent, after: float, note: _Note) -> None:
         life = self._life
 
         def push(_now: float) -> None:
@@ -495,9 +492,11 @@ class LoadServer:
         """Count a notification that the agent receives now."""
         post, reference = note.post, note.data.get("referenceId")
         wrong = f", wrong {note.part}" if note.part else ""
-        agent.note(now, f"notification {reference} for {f'POST {post.number}' if post else 'no POST'}{wrong}")
+        agent.note(now, f"notification {reference}, for {f'POST {post.number}' if post else 'no POST'}{wrong}")
         if post is None:
             agent.unexpected += note.counted
+            if note.is_ahead:
+                agent.free_references.insert(0, int(str(reference)))
         elif post.acknowledged_at is not None:
             self._count_answer(post, note.part, now)
         elif post.replied_too_late:
