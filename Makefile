@@ -14,7 +14,7 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo load sample nox test compiled lint bench counts docs clean
+.PHONY: help setup demo load sample nox test simulate compiled lint bench counts docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -32,6 +32,11 @@ sample: setup ## record the sample in recordings/ again
 
 test: setup ## run all tests in parallel and print the slowest; ARGS='tests/unit -m "not node"' runs some
 	$(BIN)/python -m pytest -n auto --durations=20 $(ARGS)
+
+ACTIONS ?= 100000
+SEED ?=
+simulate: $(PYTHON_READY) ## play random runs of the engine in virtual time; ACTIONS=5000000 plays more, SEED=N one
+	$(BIN)/python -m tests.simulation --actions $(ACTIONS) $(if $(SEED),--seed $(SEED))
 
 nox: setup ## run the tests on every supported Python and mitmproxy; ARGS="-s base" tests a light installation
 	$(BIN)/nox $(ARGS)

@@ -71,7 +71,7 @@ class Delivery:
         self._drop(session, session.outbox.take_unsent(), "client gone", now)
 
     def _keeps(self, session: BayeuxSession) -> bool:
-        return self._registry.settings.on_hangup == "keep" and not session.acked and not session.is_over
+        return self._registry.settings.on_hangup == "keep" and not session.acked
 
     def _overflow(self, session: BayeuxSession, now: float) -> None:
         """Report the messages that were dropped at the limit of the queue."""
@@ -168,11 +168,16 @@ class Delivery:
             reply_channel.sessions[session.client_id] = session
 
     def _unbind(self, session: BayeuxSession, now: float) -> None:
-        """Remove a session from its WebSocket, and queue its unconfirmed messages again."""
+        """Remove a session from its WebSocket, and queue its unconfirmed messages again.
+
+        Those of a session that has ended stay on the WebSocket: they are reported if it closes before they are written.
+        """
         socket, session.socket = session.socket, None
         if socket is None:
             return
         del socket.sessions[session.client_id]
+        if session.is_over:
+            return
         back = [entry[1] for entry in socket.sent if entry is not None and entry[0] is session]
         if back:
             for index, entry in enumerate(socket.sent):
@@ -226,6 +231,9 @@ class Delivery:
                 self._end_poll(session, now)
             self._unbind(session, now)
             self._registry.restart_expiry(session, now)
+        for entry in socket.sent:
+            if entry is not None and entry[0].is_over:
+                self._drop(entry[0], (entry[1],), "client gone", now)
 
     def _put_back(self, session: BayeuxSession, encoded: Sequence[EncodedMessage], now: float) -> None:
         if isinstance(session.outbox, Outbox) and not session.is_over and not session.outbox.put_back(encoded):

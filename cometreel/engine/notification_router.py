@@ -63,6 +63,8 @@ class NotificationRouter:
         """Deliver to the clients of a session; without one the session that caused the notifications keeps them."""
         if receiver.clients:
             notify.session.had_client = True
+            if notify.session.waiting:  # they were due when it was not known which of several clients gets them
+                self._send_waiting(notify.session, receiver, now)
             self._send(_clients(receiver, notify.client_id), notify, now)
         else:
             self._keep(notify.session, notify, now)
@@ -138,10 +140,14 @@ class NotificationRouter:
         session.had_client = True
         for number, waiting in [*self._waiting.items()]:
             if waiting is session or (waiting.kind == "anonymous" and self._receiver_for(waiting) is session):
-                del self._waiting[number]
                 waiting.had_client = True
-                while waiting.waiting:
-                    self._send([*session.clients], waiting.waiting.pop(0), now)
+                self._send_waiting(waiting, session, now)
+
+    def _send_waiting(self, waiting: Session, receiver: Session, now: float) -> None:
+        """Deliver the notifications that wait in a session to the clients of its receiver."""
+        self._waiting.pop(waiting.number, None)
+        while waiting.waiting:
+            self._send([*receiver.clients], waiting.waiting.pop(0), now)
 
     def on_end(self, session: Session, now: float) -> None:
         """Give up the notifications that wait in a session that has ended."""

@@ -1,0 +1,51 @@
+"""`make simulate`: plays seeds until enough actions are done, and prints the first broken promise as a unit test.
+
+`python -m tests.simulation --actions 100000` plays the seeds from 0 on, `--seed N` one seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from itertools import count
+
+from tests.simulation.runs import Totals, run_seed
+from tests.simulation.shrinking import Shrinker, broken_promises
+from tests.simulation.transcript import conversation, transcript
+
+
+def report_failure(seed: int) -> str:
+    """Return the smallest failing plan of a seed as a unit test, and its conversation."""
+    from tests.simulation.generation import plan_of  # noqa: PLC0415
+
+    plan = Shrinker(plan_of(seed)).shrink()
+    test = transcript(plan, seed, broken_promises(plan))
+    return "\n".join([test, *(f"# {line}" for line in conversation(plan))])
+
+
+def main(arguments: list[str]) -> int:
+    """Play seeds; return 1 if one breaks a promise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("--actions", type=int, default=100_000, help="play seeds until this many actions are done")
+    parser.add_argument("--seed", type=int, help="play this seed only")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    given = parser.parse_args(arguments)
+    seeds: Iterable[int] = count(given.first) if given.seed is None else [given.seed]
+    totals, started = Totals(), time.process_time()
+    for seed in seeds:
+        broken = run_seed(seed, totals)
+        if broken:
+            print(f"seed {seed} breaks a promise: {broken[0]}\nSEED={seed} repeats it. The smallest plan that was found:\n")
+            print(report_failure(seed))
+            return 1
+        if totals.actions >= given.actions:
+            break
+    seconds = time.process_time() - started
+    print(f"{totals} in {seconds:.0f} s of CPU time, {seconds / max(1, totals.actions) * 1e6:.0f} µs for each action")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,887 @@
+"""Checks the history of a run against the promises in docs/replay.md. It knows the plan and the history, not the engine.
+
+`violations` returns a line for each broken promise. The rules:
+
+- each call is answered at its time, with the predicted status and body;
+- each notification reaches each of its receivers exactly once, or is reported as given up with the predicted reason, or
+  a fault or a rule says that it is lost; a client receives nothing else;
+- the notifications of a client are in the order in which they are due;
+- a held poll is answered when a notification is due, and at its timeout;
+- after all clients have left, nothing is kept.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.wire import Accept, Drop, Frame, Reply
+from tests.simulation.history import Changed, Delivered, Emitted, FrameSent, Logged, Lost, Meaning, Sent
+from tests.simulation.plan import Plan
+from tests.simulation.predictions import DueEvent, Key, LiveSession, Prediction, Predictor
+from tests.simulation.world import World
+
+EPSILON = 3e-6
+"""The accuracy of times, in seconds: the engine counts whole microseconds."""
+_NEVER = float("inf")
+_MAX_REPORTS = 1000  # of one engine
+
+
+@dataclass(slots=True, eq=False)
+class LiveClient:
+    """A CometD client, as the history shows it."""
+
+    client_id: str
+    name: str
+    session: LiveSession
+    browser: str
+    transport: str
+    acked: bool
+    subscriptions: set[str] = field(default_factory=set)
+    alive: bool = True
+    expires: float = _NEVER
+    """It has not expired before this time."""
+    expired: float = _NEVER
+    """It has expired at this time: later than `expires` if its server may hold a poll that it has hung up."""
+    poll: int | None = None
+    """The request of the poll that is not answered."""
+    poll_ends: float = _NEVER
+    held_until: float = 0.0
+    """The latest time at which its server notices that it has hung up its poll."""
+    socket: int | None = None
+    owed_since: float | None = None
+    """The time since which a notification is due and a poll is held."""
+    in_flight: set[int] = field(default_factory=set)
+    """The requests whose reply is written and not confirmed."""
+    outstanding: dict[Key, list[DueEvent]] = field(default_factory=dict)
+    latest: float = 0.0
+    latest_order: tuple[int, float, int] = (0, 0, 0)
+    acknowledged: int = 0
+    repeats: bool = False
+    """True if it has acknowledged less than it received, so that messages may come again."""
+    received: set[Key] = field(default_factory=set)
+    lossy: bool = False
+    doubtful: bool = False
+    """True if it is not known whether its latest request reached a live session."""
+    connected: bool = False
+
+
+class Checker:
+    """Reads the history of one run and collects the broken promises."""
+
+    def __init__(self, world: World) -> None:
+        self.plan: Plan = world.plan
+        self.world = world
+        self.broken: list[str] = []
+        self.predictor = Predictor(self.plan)
+        self._due: list[tuple[float, int, int, int, DueEvent]] = []
+        self._arrivals = 0
+        self._clients: dict[tuple[int, str], LiveClient] = {}
+        self._live: list[LiveClient] = []
+        self._next_expiry = _NEVER
+        self._owing: list[LiveClient] = []
+        self._replies: dict[int, tuple[Prediction, int]] = {}
+        """The prediction and the node of each call that is not answered."""
+        self._overdue: list[tuple[float, int]] = []
+        self._polls: dict[int, LiveClient] = {}
+        self._carriers: dict[int, tuple[LiveClient, Reply]] = {}
+        self._bodies: dict[int, tuple[Prediction, str]] = {}
+        self._session_of: dict[int, LiveSession] = {}
+        self._sockets: dict[int, LiveSession] = {}
+        self._browsers: dict[int, tuple[str, ...]] = {}
+        """The browser cookie of the upgrade of each WebSocket."""
+        self._handshakes: dict[int, tuple[Meaning, str, LiveSession]] = {}
+        self._bayeux: dict[int, LiveClient] = {}
+        self._on_socket: dict[int, list[LiveClient]] = {}
+        """The clients that have used a WebSocket, by its request."""
+        self._lenient = False
+        self.given_up: Counter[tuple[str, str]] = Counter()
+        self.may_give_up: Counter[str] = Counter()
+        self._now = 0.0
+        options = self.plan.options
+        self._lifetime, self._timeout = options.max_interval, options.timeout / 1000
+        events = [event for one in self.plan.operations for answer in one.answers for event in answer.events]
+        self._has_batches = any(each.batch for each in events)
+        self._only_on_connect = options.connect_only
+
+    def fail(self, text: str) -> None:
+        """Record a broken promise."""
+        self.broken.append(f"{self._now - 1000:.6f}: {text}")
+
+    # ------------------------------------------------------------------ the history
+    def check(self) -> list[str]:
+        """Read the whole history; return the broken promises."""
+        handlers = {
+            Sent: self._on_sent,
+            FrameSent: self._on_frame_sent,
+            Emitted: self._on_emitted,
+            Delivered: self._on_delivered,
+            Lost: self._on_lost,
+            Changed: self._on_changed,
+            Logged: self._on_logged,
+        }
+        for entry in self.world.history:
+            if entry.at != self._now or self._due:
+                self._advance(entry.at)
+            handlers[type(entry)](entry)  # type: ignore[operator]  # each handler takes the entries of its key
+            if len(self.broken) >= 5:
+                return self.broken
+        self._advance(self.world.now)
+        self._compare_given_up()
+        for name, count in self.world.kept.items():
+            self.fail(f"after all clients have left, the engine keeps {count} {name}")
+        return self.broken
+
+    # ------------------------------------------------------------------ time
+    def _advance(self, now: float) -> None:
+        """Let everything happen that is due by now."""
+        while True:
+            event_at = self._due[0][0] if self._due else _NEVER
+            if event_at > now + EPSILON / 2 and self._next_expiry > now:
+                break
+            if event_at <= self._next_expiry + EPSILON:
+                self._now = max(self._now, event_at)
+                self._perform(heapq.heappop(self._due)[-1])
+            else:
+                self._expire()
+        self._now = now
+        while self._overdue and self._overdue[0][0] < now - EPSILON:
+            due, number = heapq.heappop(self._overdue)
+            found = self._replies.get(number)
+            if found is not None and found[0].due <= due:
+                del self._replies[number]
+                self.fail(f"request {number} is not answered at {due - 1000:.6f}: {found[0].exchange}")
+            client = self._polls.get(number)
+            if client is not None and client.poll_ends <= due and not client.lossy:
+                self.fail(f"the poll {number} of {client.name} is not answered at its timeout")
+                del self._polls[number]
+        if self._owing:
+            self._check_owed(now)
+
+    def _check_owed(self, now: float) -> None:
+        for client in [*self._owing]:
+            since = client.owed_since
+            if since is None or client.poll is None or not client.alive:
+                self._owing.remove(client)
+                client.owed_since = None
+            elif since < now - EPSILON:
+                self._owing.remove(client)
+                client.owed_since = None
+                if not client.in_flight:
+                    self.fail(f"the poll {client.poll} of {client.name} is held, though a notification is due")
+
+    def _expire(self) -> None:
+        at = self._next_expiry
+        self._now = max(self._now, at)
+        for client in [*self._live]:
+            if client.expired <= at:
+                self._end(client)
+        self._find_next_expiry()
+
+    def _find_next_expiry(self) -> None:
+        self._next_expiry = min([each.expired for each in self._live], default=_NEVER)
+
+    def _keep_alive(self, client: LiveClient, now: float) -> None:
+        """Restart the time until a client expires."""
+        if not client.alive or client.poll is not None:
+            return
+        client.expires = now + self._lifetime
+        client.expired = max(now, client.held_until) + self._lifetime
+        self._next_expiry = min(self._next_expiry, client.expired)
+        if client.expired > self._next_expiry:
+            return
+        self._find_next_expiry()
+
+    def _add(self, events: list[DueEvent]) -> None:
+        for event in events:
+            self._arrivals += 1
+            key = (round(event.due * 1_000_000) / 1_000_000, event.place, event.cause, self._arrivals)
+            heapq.heappush(self._due, (*key, event))
+
+    # ------------------------------------------------------------------ notifications
+    def _perform(self, event: DueEvent, *, is_push: bool = False) -> None:
+        """Give a notification to its receivers; a push goes to its own session only."""
+        if event.cancelled or event.session.node < 0:
+            return
+        session = event.session
+        if event.ends:
+            for client in self._chosen(self._receiver(session), event.sender):
+                self._end(client, by_server=True)
+            return
+        if event.deliver == "asker":
+            if not session.clients and session.kind != "full" and any(map(self._is_doubtful, self._of_node(session))):
+                event.optional = True
+                self._give_up(event, "client gone")
+                self._give(event, self._of_node(session))
+                return
+            clients = self._chosen(session if is_push else self._receiver(session), event.sender)
+            if clients:
+                session.had_client = True
+                for each in session.waiting:
+                    self._give(each, self._chosen(self._receiver(session)))
+                session.waiting.clear()
+                self._give(event, clients)
+            else:
+                self._keep(session, event)
+        elif event.deliver == "subscribers":
+            clients = [each for each in self._of_node(session) if _receives(each, event.key[0])]
+            if clients:
+                self._give(event, clients)
+            else:
+                self._give_up(event, "no subscriber")
+        else:
+            self._give_to_others(event)
+
+    def _give_to_others(self, event: DueEvent) -> None:
+        session = event.session
+        if event.deliver == "all":
+            clients = self._of_node(session)
+            if clients:
+                self._give(event, clients)
+            else:
+                self._keep(session, event)
+            return
+        sessions = [
+            each for each in self.predictor.sessions if each.node == session.node and each.role == event.deliver
+        ]
+        if not sessions:
+            self._give_up(event, "role never assigned")
+        for each in sessions:
+            if each.clients:
+                self._give(event, self._chosen(each))
+            else:
+                self._keep(each, event)
+
+    def _of_node(self, session: LiveSession) -> list[LiveClient]:
+        return [each for each in self._live if each.session.node == session.node]
+
+    @staticmethod
+    def _chosen(session: LiveSession, sender: str = "") -> list[LiveClient]:
+        clients = [each for each in session.clients if isinstance(each, LiveClient)]
+        return [each for each in clients if each.client_id == sender] or clients
+
+    def _receiver(self, session: LiveSession) -> LiveSession:
+        if session.clients:
+            return session
+        if session.successor is not None:
+            return session.successor
+        if session.kind == "full":
+            return session
+        only = [
+            each
+            for each in self.predictor.sessions
+            if each.node == session.node and each.clients and not each.has_requests
+        ]
+        return only[0] if len(only) == 1 else session
+
+    def _give(self, event: DueEvent, clients: list[LiveClient]) -> None:
+        options = self.plan.options
+        event.due = max(event.due, self._now)  # one that waited for a client is in the order in which it is given
+        for client in clients:
+            given = event
+            if event.optional or self._is_doubtful(client) or client.lossy or self._lenient:
+                given = DueEvent(event.due, event.session, event.key, order=event.order, optional=True)
+            if options.deliver == "subscribed" and not _receives(client, event.key[0]):
+                self._give_up(given, "no subscriber")
+                continue
+            client.outstanding.setdefault(event.key, []).append(given)
+            carried = client.socket is None or client.acked or self._only_on_connect
+            is_held = client.poll is not None and not client.in_flight
+            if carried and is_held and client.owed_since is None and not given.optional:
+                client.owed_since = max(event.due, self._now)
+                self._owing.append(client)
+
+    def _is_doubtful(self, client: LiveClient) -> bool:
+        """True if the client may have expired, because its server holds a poll that it has hung up."""
+        return client.doubtful or client.expires <= self._now < client.expired
+
+    def _keep(self, session: LiveSession, event: DueEvent) -> None:
+        if session.ended:
+            self._give_up(event, "no connection in time" if session.kind == "anonymous" else "session ended")
+        elif session.had_client and self.plan.options.when_gone == "drop":
+            self._give_up(event, "client gone")
+        else:
+            session.waiting.append(event)
+            if len(session.waiting) <= self.plan.options.max_waiting:
+                return
+            if self._has_batches:  # a batch counts as one
+                for each in session.waiting:
+                    each.optional = True
+            else:
+                self._give_up(session.waiting.pop(0), "queue full")
+
+    def _give_up(self, event: DueEvent, reason: str) -> None:
+        if not event.reported:
+            return
+        if event.optional or self._lenient:
+            self.may_give_up[event.key[1]] += 1
+        else:
+            self.given_up[event.key[1], reason] += 1
+
+    # ------------------------------------------------------------------ CometD clients
+    def _start_client(self, number: int, message: JSONObject) -> None:
+        meaning, name, session = self._handshakes.pop(number)
+        client_id = str(message["clientId"])
+        names = (*meaning.names, *self._browsers.get(number, ()))
+        browser = next((each[2:] for each in names if each.startswith("b:")), "")
+        ext = message.get("ext")
+        acked = isinstance(ext, dict) and ext.get("ack") is True
+        transport = "websocket" if number in self._sockets else self.world.clients[name].plan.transport
+        client = LiveClient(client_id, name, session, browser, transport, acked)
+        if (session.node, client_id) in self._clients:
+            self.fail(f"the clientId {client_id} is given out twice")
+        self._clients[session.node, client_id] = client
+        self._live.append(client)
+        session.clients.append(client)
+        self.predictor.add_name(session, f"i:{client_id}")
+        if browser:
+            self.predictor.add_name(session, f"b:{browser}")
+        if number in self._sockets:
+            client.socket = number
+            self._add_on_socket(number, client)
+        self._keep_alive(client, self._now)
+        self._flush_waiting(session)
+        self._add([*self.predictor.on_anchor(session, "handshake", self._now)])
+
+    def _flush_waiting(self, session: LiveSession) -> None:
+        session.had_client = True
+        for each in self.predictor.sessions:
+            if each.node == session.node and each.waiting:
+                is_receiver = each.kind == "anonymous" and self._receiver(each) is session
+                if each is session or is_receiver:
+                    each.had_client = True
+                    for event in each.waiting:
+                        self._give(event, self._chosen(session))
+                    each.waiting.clear()
+
+    def _end(self, client: LiveClient, *, by_server: bool = False) -> None:
+        """End a client: it disconnected, expired, or the server ended it."""
+        del by_server
+        if not client.alive:
+            return
+        client.alive = False
+        self._live.remove(client)
+        client.session.clients.remove(client)
+        self.predictor.by_name.pop((client.session.node, f"i:{client.client_id}"), None)
+        client.session.names.discard(f"i:{client.client_id}")
+        if client.poll is not None:
+            client.poll_ends = self._now
+            heapq.heappush(self._overdue, (self._now, client.poll))
+
+    # ------------------------------------------------------------------ requests
+    def _on_sent(self, entry: Sent) -> None:
+        now, meaning = entry.at, entry.meaning
+        self._end_idle_sessions(entry.node, now)
+        kind, number = meaning.kind, entry.request.id
+        if kind == "other" and entry.request.path == "/favicon.ico":
+            return
+        is_bayeux = kind in ("messages", "open") or bool(meaning.messages) or entry.request.path == "/cometd"
+        shakes_hands = bool(meaning.messages) and meaning.messages[0]["channel"] == "/meta/handshake"
+        is_own = kind == "open" or shakes_hands
+        session = self.predictor.resolve(entry.node, meaning, now, is_bayeux=is_bayeux, is_own=is_own)
+        self._session_of[number] = session
+        if kind == "open":
+            self._sockets[number] = session
+            self._browsers[number] = tuple(each for each in meaning.names if each.startswith("b:"))
+            session.sockets += 1
+        elif meaning.messages:
+            browser = next((each[2:] for each in meaning.names if each.startswith("b:")), "")
+            client = self._client_of(entry.node, meaning, browser, self.world.clients[entry.client].plan.transport)
+            self._read(number, entry.client, meaning, session, client, now)
+        elif kind == "call":
+            self._expect(number, self.predictor.call(session, meaning, now), entry.node)
+        elif kind == "other":
+            self._expect_other(number, entry, now)
+
+    def _expect_other(self, number: int, entry: Sent, now: float) -> None:
+        if entry.request.path == "/nowhere":
+            self._expect(number, Prediction(now, 404), entry.node)
+
+    def _expect(self, number: int, prediction: Prediction, node: int) -> None:
+        self._replies[number] = prediction, node
+        heapq.heappush(self._overdue, (prediction.due, number))
+        self._add(prediction.events)
+
+    def _on_frame_sent(self, entry: FrameSent) -> None:
+        number, meaning, now = entry.request_id, entry.meaning, entry.at
+        connection = self._sockets.get(number)
+        if connection is None:
+            return
+        connection.last = now
+        first = meaning.messages[0]
+        client = None
+        if first["channel"] != "/meta/handshake":
+            client = self._clients.get((entry.node, str(first.get("clientId", ""))))
+            client = client if client is not None and client.alive else None
+        self._read(number, entry.client, meaning, connection, client, now)
+
+    def _client_of(self, node: int, meaning: Meaning, browser: str, transport: str) -> LiveClient | None:
+        """Return the live client of the first message, if the request may use it."""
+        first = meaning.messages[0]
+        if first["channel"] == "/meta/handshake":
+            return None
+        found = self._clients.get((node, str(first.get("clientId", ""))))
+        if found is None or not found.alive or found.transport != transport:
+            return None
+        return None if self.plan.options.require_cookie and found.browser != browser else found
+
+    def _read(
+        self,
+        number: int,
+        name: str,
+        meaning: Meaning,
+        session: LiveSession,
+        client: LiveClient | None,
+        now: float,
+    ) -> None:
+        """Read the messages of a request or a frame."""
+        if client is None:
+            if meaning.messages[0]["channel"] == "/meta/handshake":
+                self.predictor.triggered(session, "/meta/handshake")
+                self._handshakes[number] = meaning, name, session
+            return
+        self._bayeux[number] = client
+        client.doubtful = self._is_doubtful(client)
+        for message in meaning.messages:
+            if not client.alive:
+                return
+            session = self._session_for(session, client, number, now)
+            channel = str(message["channel"])
+            if channel == "/meta/connect":
+                self._bind(number, client)
+            faults = self.predictor.triggered(session, channel)
+            if "status" in faults or "broken" in faults:
+                break
+            if faults:
+                continue
+            if channel == "/meta/connect":
+                self._on_connect(number, client, message, now, single=len(meaning.messages) == 1)
+            elif channel == "/meta/disconnect":
+                self._end(client)
+                self._add([*self.predictor.on_anchor(client.session, "disconnect", now)])
+            elif channel in ("/meta/subscribe", "/meta/unsubscribe"):
+                self._on_subscription(client, str(channel), str(message["subscription"]), now)
+            elif meaning.kind == "call":
+                self._on_publish(number, session, client, meaning, now)
+            else:
+                self._on_broadcast(client, message, now)
+        self._keep_alive(client, now)
+
+    def _session_for(self, session: LiveSession, client: LiveClient, number: int, now: float) -> LiveSession:
+        """Return the session of a message: that of the request, or that of its client."""
+        own = client.session
+        if own is session:
+            return session
+        if session.kind == "full" and own.kind == "provisional" and not own.has_requests:
+            own.successor = session
+            session.clients.extend(own.clients)
+            for each in own.clients:
+                if isinstance(each, LiveClient):
+                    each.session = session
+                    self.predictor.add_name(session, f"i:{each.client_id}")
+                    own.names.discard(f"i:{each.client_id}")
+                    self.predictor.by_name[session.node, f"i:{each.client_id}"] = [session]
+            own.clients.clear()
+            session.timeline = {**own.timeline, **session.timeline}
+            self._flush_waiting(session)
+            return session
+        if number not in self._sockets and self.plan.options.require_cookie:
+            return session
+        own.last = now
+        return own
+
+    def _bind(self, number: int, client: LiveClient) -> None:
+        """A new poll ends the one before, and its connection is that of the client from now on."""
+        if client.poll is not None:
+            self._polls.pop(client.poll, None)
+            client.poll = client.owed_since = None
+        client.held_until = 0.0
+        client.socket = number if number in self._sockets else None
+        if number in self._sockets:
+            self._add_on_socket(number, client)
+
+    def _add_on_socket(self, number: int, client: LiveClient) -> None:
+        on_socket = self._on_socket.setdefault(number, [])
+        if client not in on_socket:
+            on_socket.append(client)
+
+    def _on_connect(self, number: int, client: LiveClient, message: JSONObject, now: float, *, single: bool) -> None:
+        ext = message.get("ext")
+        ack = ext.get("ack") if isinstance(ext, dict) else None
+        if client.acked and isinstance(ack, int) and ack < client.acknowledged:
+            client.repeats = True
+        client.connected = True
+        self._add([*self.predictor.on_anchor(client.session, "connect", now)])
+        if single:
+            client.poll, client.poll_ends = number, now + self._timeout
+            client.expires = client.expired = _NEVER
+            self._polls[number] = client
+            heapq.heappush(self._overdue, (client.poll_ends, number))
+
+    def _on_subscription(self, client: LiveClient, channel: str, subscription: str, now: float) -> None:
+        step = channel.removeprefix("/meta/")
+        if step == "subscribe" and subscription not in client.subscriptions:
+            client.subscriptions.add(subscription)
+            self._add([*self.predictor.on_anchor(client.session, step, now)])
+        elif step == "unsubscribe" and subscription in client.subscriptions:
+            client.subscriptions.remove(subscription)
+            self._add([*self.predictor.on_anchor(client.session, step, now)])
+
+    def _on_publish(
+        self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float
+    ) -> None:
+        prediction = self.predictor.call(session, meaning, now, client.client_id)
+        self._add(prediction.events)
+        if prediction.status is None:
+            self._lenient = self._lenient or number in self._sockets
+
+    def _on_broadcast(self, client: LiveClient, message: JSONObject, now: float) -> None:
+        channel, data = str(message["channel"]), message["data"]
+        key = _key(channel, data)
+        for each in self._of_node(client.session):
+            if _receives(each, channel):
+                event = DueEvent(now, client.session, key, reported=False)
+                each.outstanding.setdefault(key, []).append(event)
+
+    def _end_idle_sessions(self, node: int, now: float) -> None:
+        limit = now - self.plan.options.max_idle
+        for session in [each for each in self.predictor.sessions if each.node == node and each.last <= limit]:
+            if session.clients or session.sockets:
+                session.last = now
+            else:
+                self._close(session)
+
+    def _close(self, session: LiveSession) -> None:
+        self.predictor.end_session(session)
+        for event in session.waiting:
+            self._give_up(event, "no connection in time")
+        session.waiting.clear()
+
+    # ------------------------------------------------------------------ what the server sends
+    def _on_emitted(self, entry: Emitted) -> None:
+        output, number = entry.output, entry.output.request_id
+        if isinstance(output, Reply):
+            if any(name == "Set-Cookie" for name, _ in output.headers.fields):
+                self._learn_cookies(number, output.headers.fields)
+            if number in self._handshakes and output.status == 200:
+                self._learn_handshake(entry, output.body)
+            found = self._replies.pop(number, None)
+            if found is not None:
+                self._check_reply(number, output, found[0])
+            else:
+                self._on_bayeux_reply(number, output)
+        elif isinstance(output, Frame):
+            self._on_frame(entry, number, output.text)
+        elif isinstance(output, Accept):
+            self._learn_cookies(number, output.headers.fields)
+        elif isinstance(output, Drop):
+            self._on_drop(number)
+
+    def _learn_cookies(self, number: int, fields: tuple[tuple[str, str], ...]) -> None:
+        session = self._session_of.get(number)
+        if session is None:
+            return
+        for name, value in fields:
+            if name != "Set-Cookie":
+                continue
+            cookie, _, rest = value.partition(";")[0].partition("=")
+            prefix = "b:" if cookie == "BAYEUX_BROWSER" else "c:"
+            known = self.predictor.find(session.node, [prefix + rest])
+            if known is not None and known is not session:
+                self.fail(f"the {cookie} of another session is given out")
+            if prefix == "c:":
+                self.predictor.add_name(session, prefix + rest)
+            elif number in self._handshakes:
+                meaning, client, owner = self._handshakes[number]
+                names = (*[each for each in meaning.names if each[:2] != "b:"], prefix + rest)
+                self._handshakes[number] = meaning._replace(names=names), client, owner
+
+    def _learn_handshake(self, entry: Emitted, body: bytes) -> None:
+        text = self.world.clients[entry.client].transport.text_of(body)
+        message = json.loads(text)[-1]
+        number = entry.output.request_id
+        if message.get("successful"):
+            self._start_client(number, message)
+        else:
+            del self._handshakes[number]
+
+    def _check_reply(self, number: int, reply: Reply, prediction: Prediction) -> None:
+        if reply.status != prediction.status:
+            self.fail(f"request {number} gets status {reply.status}; expected {prediction.status}")
+        elif abs(self._now - prediction.due) > EPSILON:
+            due = prediction.due - 1000
+            self.fail(f"request {number} is answered by {prediction.exchange!r}; expected that at {due:.6f}")
+        elif prediction.body is not None:
+            self._check_body(number, reply, prediction.body)
+
+    def _check_body(self, number: int, reply: Reply, expected: JSONObject) -> None:
+        body = json.loads(reply.body)
+        value = body.pop("sid", None)
+        if value is not None:
+            session = self._session_of[number]
+            if session.kind == "anonymous":  # the reply started a session for its client
+                session = self._session_of[number] = self.predictor.sessions[-1]
+            self.predictor.add_name(session, f"v:{value}")
+        if body != expected:
+            self.fail(f"request {number} gets {body}; expected {expected}")
+
+    def _on_bayeux_reply(self, number: int, reply: Reply) -> None:
+        client = self._polls.pop(number, None)
+        if client is not None and client.poll == number:
+            client.poll = client.owed_since = None
+            self._keep_alive(client, self._now)
+        client = client or self._bayeux.get(number)
+        if client is not None and not (client.acked or self._only_on_connect):
+            client.owed_since = None  # the reply to a request carries what is due meanwhile
+        if client is not None and b"402::" in reply.body:
+            self._notice_refusal(client)
+        elif client is not None:
+            client.doubtful = False
+        if client is not None and reply.status == 200:
+            self._carriers[number] = client, reply
+            if not client.acked:
+                client.in_flight.add(number)
+
+    def _on_frame(self, entry: Emitted, number: int, text: str) -> None:
+        if number in self._handshakes and '"/meta/handshake"' in text:
+            message = json.loads(text)[-1]
+            if message.get("successful"):
+                self._start_client(number, message)
+            else:
+                del self._handshakes[number]
+        if "402::" in text and number in self._bayeux:
+            self._notice_refusal(self._bayeux[number])
+        elif number in self._bayeux and '"successful":true' in text:
+            self._bayeux[number].doubtful = False
+        if '"/meta/connect"' in text:
+            client = self._polls.pop(number, None)
+            if client is not None and client.poll == number:
+                client.poll = client.owed_since = None
+                self._keep_alive(client, self._now)
+
+    def _notice_refusal(self, client: LiveClient) -> None:
+        """A client that may have expired is unknown, so it has expired."""
+        if self._is_doubtful(client):
+            self._make_optional(client)
+            self._end(client)
+        client.doubtful = False
+
+    def _on_drop(self, number: int) -> None:
+        found = self._replies.pop(number, None)
+        if found is not None and found[0].status is not None:
+            self.fail(f"the connection of request {number} is closed; expected status {found[0].status}")
+
+    # ------------------------------------------------------------------ what clients receive
+    def _on_delivered(self, entry: Delivered) -> None:
+        number, content = entry.request_id, entry.content
+        carried = self._carriers.pop(number, None)
+        client = carried[0] if carried is not None else None
+        if client is not None:
+            client.in_flight.discard(number)
+        if not isinstance(content, list):
+            return
+        for message in content:
+            if "data" in message and "successful" not in message:
+                self._receive(entry, client, message)
+            elif message.get("channel") == "/meta/connect" and isinstance(message.get("ext"), dict):
+                owner = client or self._client_on(number)
+                if owner is not None and "ack" in message["ext"]:
+                    owner.acknowledged = max(owner.acknowledged, int(message["ext"]["ack"]))
+            if message.get("successful") is False:
+                self._on_refusal(entry, client, message)
+
+    def _on_refusal(self, entry: Delivered, client: LiveClient | None, message: JSONObject) -> None:
+        """A live client must not be unknown, unless a fault says so."""
+        channel = str(message["channel"])
+        if client is None or not client.alive or self.predictor.has_faults(channel) or self._is_doubtful(client):
+            return
+        if str(message.get("error", "")).startswith("402") and not self._lenient:
+            self.fail(f"{channel} of the live client {client.name} is refused: {message.get('error')}")
+
+    def _client_on(self, number: int, key: Key | None = None) -> LiveClient | None:
+        """Return the client of a WebSocket; that which expects a notification if it had several."""
+        clients = self._on_socket.get(number, ())
+        expecting = [each for each in clients if key in each.outstanding]
+        found = expecting or [*clients]
+        return found[-1] if found else None
+
+    def _receive(self, entry: Delivered, client: LiveClient | None, message: JSONObject) -> None:
+        key = _key(str(message["channel"]), message["data"])
+        client = client or self._client_on(entry.request_id, key)
+        if client is None:
+            self.fail(f"{entry.client} receives {key} without a CometD session")
+            return
+        found = client.outstanding.get(key)
+        if not found:
+            if not (client.repeats and key in client.received):
+                self.fail(f"{entry.client} receives {key}, which is not for it or which it has received before")
+            return
+        in_order = (place for place, each in enumerate(found) if not _is_after(client, each))
+        event = found.pop(next(in_order, 0))  # an earlier equal one may have been dropped, because the queue was full
+        if not found:
+            del client.outstanding[key]
+        if client.acked:
+            client.received.add(key)
+        if event.due > self._now + EPSILON:
+            self.fail(f"{entry.client} receives {key} before it is due")
+        if event.optional:
+            return
+        self._check_order(entry, client, event)
+
+    def _check_order(self, entry: Delivered, client: LiveClient, event: DueEvent) -> None:
+        if _is_after(client, event):
+            in_one_reply_at_a_time = client.alive and self.plan.options.on_hangup == "keep"
+            if in_one_reply_at_a_time and not client.repeats:
+                self.fail(f"{entry.client} receives {event.key} after a later notification")
+        else:
+            client.latest, client.latest_order = event.due, event.order
+
+    def _on_lost(self, entry: Lost) -> None:
+        number = entry.request_id
+        self._replies.pop(number, None)
+        client = self._polls.get(number)
+        lose = self.plan.options.on_hangup == "lose"
+        if client is not None:
+            del self._polls[number]
+            client.poll = client.owed_since = None
+            if lose and number not in self._sockets:
+                client.held_until = client.poll_ends  # its server does not notice
+            self._keep_alive(client, entry.at)
+        self._handshakes.pop(number, None)
+        carried = self._carriers.pop(number, None)
+        session = self._sockets.pop(number, None)
+        if session is not None:
+            session.sockets -= 1
+            for each in self._on_socket.get(number, ()):
+                if lose:
+                    self._make_lossy(each)
+                elif each.acked:
+                    self._make_optional(each)
+            for each in self._live:
+                if each.socket == number:
+                    each.socket = None
+                    self._keep_alive(each, entry.at)
+        for each in (client, carried[0] if carried is not None else None):
+            if each is not None:
+                each.in_flight.discard(number)
+                if each.acked:
+                    self._make_optional(each)
+                if lose:
+                    self._make_lossy(each)
+
+    @staticmethod
+    def _make_lossy(client: LiveClient) -> None:
+        """From now on, the client may lose notifications: its server doesn't notice that it hung up."""
+        client.lossy = True
+        Checker._make_optional(client)
+
+    @staticmethod
+    def _make_optional(client: LiveClient) -> None:
+        for events in client.outstanding.values():
+            for event in events:
+                event.optional = True
+
+    # ------------------------------------------------------------------ the environment
+    def _on_changed(self, entry: Changed) -> None:
+        what, node = entry.what, entry.node
+        if what == "speed":
+            for each in range(self.plan.options.nodes):
+                self.predictor.set_speed(each, float(str(entry.value)))
+        elif what == "probe":
+            self._end_idle_sessions(node, entry.at)
+        elif what == "reload":
+            self.predictor.reload(node)
+        elif what == "push":
+            for session in [*self.predictor.sessions]:
+                self._perform(DueEvent(entry.at, session, ("/pushed", "push.0", str(entry.value))), is_push=True)
+        elif what in ("reset", "restart", "crash"):
+            self._discard(node, entry.at, crash=what == "crash")
+            if what != "reset":
+                self.predictor.set_speed(node, None)
+
+    def _discard(self, node: int, now: float, *, crash: bool) -> None:
+        """Forget everything of a server; it answers held requests now, unless it crashed."""
+        for number, (prediction, of_node) in [*self._replies.items()]:
+            if of_node == node:
+                prediction.due = now
+                if crash:
+                    del self._replies[number]
+        for *_, event in self._due:
+            if event.session.node == node:
+                event.cancelled = True
+        for client in [each for each in self._live if each.session.node == node]:
+            self._make_lossy(client)
+            self._end(client)
+            if crash and client.poll is not None:
+                self._polls.pop(client.poll, None)
+        for client in self._clients.values():
+            if client.session.node == node:
+                self._make_lossy(client)
+        for session in self.predictor.sessions:
+            if session.node == node:
+                for event in session.waiting:
+                    event.optional = True
+                    self._give_up(event, "")
+                session.waiting.clear()
+        self.predictor.forget_all(node)
+        self._sockets = {number: each for number, each in self._sockets.items() if each.node != node}
+        self._find_next_expiry()
+
+    def _on_logged(self, entry: Logged) -> None:
+        if entry.level == "error":
+            self.fail(f"the server logs an error: {entry.text}")
+
+    # ------------------------------------------------------------------ the end
+    def _compare_given_up(self) -> None:
+        """Compare what was given up with what was not received."""
+        for client in self._clients.values():
+            for events in client.outstanding.values():
+                for event in events:
+                    self._give_up(event, "client gone")
+        reported = Counter(self.world.given_up)
+        if sum(reported.values()) >= _MAX_REPORTS:
+            return
+        full = self.plan.options.max_queue < 1000 or self.plan.options.max_waiting < 1000
+        for event in {each for each, _ in (*reported, *self.given_up)} | {*self.may_give_up}:
+            want = {reason: count for (name, reason), count in self.given_up.items() if name == event}
+            have = {reason: count for (name, reason), count in reported.items() if name == event}
+            spare = self.may_give_up[event]
+            missing = sum(want.values()) - sum(have.values())
+            if missing > 0:
+                self.fail(f"{missing} of {event!r} are neither received nor reported; expected {want}, found {have}")
+            elif -missing > spare and not full:  # what a client did not acknowledge is dropped, too, if it is the oldest
+                self.fail(f"{-missing} too many of {event!r} are given up; expected {want}, found {have}")
+            elif not spare and not full and want != have:
+                self.fail(f"{event!r} is given up with other reasons; expected {want}, found {have}")
+
+
+def _is_after(client: LiveClient, event: DueEvent) -> bool:
+    """True if a client has received a notification that is due later."""
+    if event.due < client.latest - EPSILON:
+        return True
+    same_cause = bool(event.order[0]) and event.order[0] == client.latest_order[0]
+    return same_cause and event.due <= client.latest + EPSILON and event.order < client.latest_order
+
+
+def _receives(client: LiveClient, channel: str) -> bool:
+    """True if a client has a subscription that matches a channel."""
+    return channel in client.subscriptions or "/**" in client.subscriptions
+
+
+def _key(channel: str, data: JSON) -> Key:
+    """Return the key of a notification that was received."""
+    if not isinstance(data, dict):
+        return channel, repr(data), ""
+    number = str(data.get("referenceId", ""))
+    event = str(data.get("e", ""))
+    if "n" in data:
+        number = f"{number}:{data['n']}" if not event.startswith(("push", "broadcast")) else str(data["n"])
+    return channel, event, number
+
+
+def violations(world: World) -> list[str]:
+    """Return the promises that a run has broken."""
+    return Checker(world).check()

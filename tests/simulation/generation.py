@@ -1,0 +1,336 @@
+"""Generates a plan from a seed. Each seed turns a random subset of features on (swarm testing).
+
+With all features in each run, some would hide faults in others: a node that restarts every second never fills a queue.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.simulation.plan import (
+    CAPTURING,
+    Answer,
+    ClientPlan,
+    Identity,
+    Operation,
+    Options,
+    Plan,
+    PlannedEntry,
+    PlannedEvent,
+    PlannedFault,
+    Repeat,
+    Step,
+    Trigger,
+)
+from tests.simulation.transports import TRANSPORTS
+
+FEATURES = (
+    "acks",
+    "anonymous",
+    "batches",
+    "binding",
+    "broadcast",
+    "callers without polls",
+    "connect only",
+    "credentials",
+    "disconnect events",
+    "exchange faults",
+    "failing replies",
+    "full queues",
+    "guards",
+    "hang-ups",
+    "jumps",
+    "keep when gone",
+    "lost on hang-up",
+    "meta faults",
+    "misbehaviour",
+    "no cookies",
+    "nodes",
+    "pauses",
+    "publishes",
+    "pushes",
+    "reloads",
+    "reordering",
+    "repeats",
+    "resets",
+    "restarts",
+    "roles",
+    "slow clients",
+    "speeds",
+    "subscribed only",
+    "tabs",
+    "templates",
+    "timeline",
+)
+_CHANNELS = ("/a", "/b", "/c/d")
+_TRIGGERS: tuple[Trigger, ...] = (
+    "literal",
+    "any",
+    "capture",
+    "partial",
+    "keep",
+    "one-of",
+    "query",
+    "path",
+    "regex",
+    "form",
+    "header",
+)
+_DELAYS = (0.0, 0.0, 0.01, 0.1, 0.1, 0.3, 1.0, 3.0)
+_YAML_ONE_IN = 50
+
+
+class Generator:
+    """Generates the plan of one seed."""
+
+    def __init__(self, seed: int, *, length: int = 150) -> None:
+        self._random = random = Random(seed)  # noqa: S311  # not for secrets
+        self._seed, self._length = seed, length
+        self._features = {each for each in FEATURES if random.random() < 0.3}
+        self._number = 0
+
+    def _has(self, feature: str) -> bool:
+        return feature in self._features
+
+    def plan(self) -> Plan:
+        """Return the plan."""
+        options = self._options()
+        users = (("agent-1", "ann"), ("agent-2", "bob")) if self._has("roles") else ()
+        operations = self._operations(users)
+        clients = self._clients(options)
+        return Plan(
+            operations,
+            clients,
+            self._steps(operations, clients),
+            self._timeline(operations, users) if self._has("timeline") else (),
+            self._faults(operations),
+            users,
+            options,
+            through_yaml=self._seed % _YAML_ONE_IN == 0,
+        )
+
+    def _options(self) -> Options:
+        random, has = self._random, self._has
+        full = has("full queues")
+        no_cookies = has("no cookies")
+        return Options(
+            timeout=random.choice([3_007, 10_007, 30_011]),
+            max_interval=random.choice([4.013, 8.017]),
+            require_cookie=not no_cookies,
+            cookie="none" if no_cookies else "JSESSIONID",
+            on_hangup="lose" if has("lost on hang-up") else "keep",
+            when_gone="keep" if has("keep when gone") else "drop",
+            deliver="subscribed" if has("subscribed only") else "all",
+            connect_only=has("connect only"),
+            max_queue=random.choice([1, 3]) if full else 10_000,
+            max_waiting=random.choice([1, 3]) if full else 1000,
+            browser_limit=1 if has("tabs") and random.random() < 0.5 else -1,
+            speed=random.choice([0.0, 0.5, 3.0]) if has("speeds") else 1.0,
+            repeat=self._repeat() or "last",
+            nodes=2 if has("nodes") else 1,
+            seed=None if has("restarts") else random.choice([None, "7"]),
+            dialect=random.choice(["3.x", "4+"]),
+        )
+
+    def _repeat(self) -> Repeat | None:
+        choices: list[Repeat] = ["last", "cycle", "fail"]
+        return self._random.choice(choices) if self._has("repeats") else None
+
+    # ------------------------------------------------------------------ the scenario
+    def _operations(self, users: tuple[tuple[str, str], ...]) -> tuple[Operation, ...]:
+        random = self._random
+        triggers = [*random.sample(_TRIGGERS, random.randint(2, 4))]
+        triggers += ["publish"] if self._has("publishes") else []
+        operations = [self._operation(f"op{place}", trigger, users) for place, trigger in enumerate(triggers)]
+        if self._has("binding"):
+            operations.append(Operation("bind", "literal", binds=True))
+        if self._has("guards"):
+            first = operations[0].name
+            operations.append(Operation("after", "literal", (self._answer("literal"),), after=first))
+            operations.append(Operation("before", "any", (self._answer("any"),), before=first))
+        return tuple(operations)
+
+    def _operation(self, name: str, trigger: Trigger, users: tuple[tuple[str, str], ...]) -> Operation:
+        random = self._random
+        roles = tuple(role for role, _ in users) if users and trigger != "publish" and name != "op0" else ()
+        answers = tuple(self._answer(trigger) for _ in range(random.choice([1, 1, 2, 3])))
+        echoes = trigger in CAPTURING and self._has("templates")
+        return Operation(name, trigger, answers, self._repeat(), roles=roles, echoes=echoes)
+
+    def _answer(self, trigger: Trigger) -> Answer:
+        random = self._random
+        events = tuple(self._event() for _ in range(random.choice([0, 1, 1, 2, 3])))
+        if self._has("disconnect events") and random.random() < 0.15:
+            events = (*events, PlannedEvent("", random.choice(_DELAYS), disconnect=True))
+        return Answer(events, random.choice(_DELAYS[:6]), trigger != "publish" and random.random() < 0.6)
+
+    def _event(self) -> PlannedEvent:
+        random = self._random
+        deliver = "asker"
+        if self._has("broadcast") and random.random() < 0.4:
+            choices = ["subscribers", "all"] + (["agent-1"] if self._has("roles") else [])
+            deliver = random.choice(choices)
+        batch = "x" if self._has("batches") and random.random() < 0.5 else None
+        many = random.random() < 0.2
+        return PlannedEvent(
+            random.choice(_CHANNELS),
+            random.choice(_DELAYS),
+            deliver,
+            random.randint(2, 4) if many else 1,
+            random.choice((0.0, 0.1, 0.5)) if many else 0.0,
+            batch,
+        )
+
+    def _timeline(
+        self, operations: tuple[Operation, ...], users: tuple[tuple[str, str], ...]
+    ) -> tuple[PlannedEntry, ...]:
+        random = self._random
+        plain = [each.exchange_name("", 0) for each in operations if not (each.roles and users)]
+        steps = ["connect", "handshake", "subscribe", "unsubscribe", *plain]
+        return tuple(
+            PlannedEntry(
+                random.choice(_CHANNELS),
+                random.choice(steps),
+                random.choice(plain) if plain and random.random() < 0.5 else None,
+                random.choice(_DELAYS),
+                random.randint(1, 4),
+                random.choice((0.1, 0.7)),
+            )
+            for _ in range(random.randint(1, 3))
+        )
+
+    def _faults(self, operations: tuple[Operation, ...]) -> tuple[PlannedFault, ...]:
+        random, faults = self._random, []
+        when = [{"nth": 2}, {"every": 3}, {"nth": 1}]
+        if self._has("exchange faults"):
+            for _ in range(random.randint(1, 3)):
+                target = random.choice([each for each in operations if not each.binds])
+                action = random.choice(["status", "delay", "drop", "duplicate", "disconnect", "broken"])
+                faults.append(PlannedFault(target.exchange_name("", 0), action, **random.choice(when)))
+        if self._has("meta faults"):
+            meta = random.choice(["/meta/connect", "/meta/subscribe", "/meta/handshake"])
+            faults.append(PlannedFault(meta, random.choice(["status", "broken", "error"]), **random.choice(when)))
+        return tuple(faults)
+
+    # ------------------------------------------------------------------ clients and steps
+    def _clients(self, options: Options) -> tuple[ClientPlan, ...]:
+        random, clients = self._random, []
+        identities: list[Identity] = ["cookies"] if options.cookie != "none" else ["clientId", "basic"]
+        identities += ["cookies", "browser"] if options.cookie != "none" else []
+        identities += ["basic", "bearer"] if self._has("credentials") or self._has("roles") else []
+        identities += ["bound"] if self._has("binding") else []
+        identities += ["anonymous"] if self._has("anonymous") else []
+        transports = [*TRANSPORTS]
+        for place in range(random.randint(2, 4)):
+            identity = random.choice(identities)
+            transport = random.choice(transports)
+            jar = "tabs" if self._has("tabs") and identity == "cookies" else ""
+            clients.append(
+                ClientPlan(
+                    "abcdef"[place],
+                    transport,
+                    identity,
+                    ack=self._has("acks") and random.random() < 0.6,
+                    user=random.choice(["ann", "bob", "cid", f"user{place}"]) if identity in ("basic", "bearer") else "",
+                    delay=random.choice([0.0, 0.2, 2.0]) if self._has("slow clients") else 0.0,
+                    reconnects=random.random() < 0.9,
+                    jar=jar,
+                    node=0 if jar else random.randrange(options.nodes),
+                )
+            )
+        return tuple(clients)
+
+    def _steps(self, operations: tuple[Operation, ...], clients: tuple[ClientPlan, ...]) -> tuple[Step, ...]:
+        random = self._random
+        names = [each.name for each in clients]
+        client_steps = self._client_steps()
+        environment = self._environment_steps()
+        share = 0.1 if environment else 0.0
+        steps, at = [], 0.0
+        for each in clients:
+            at += random.random() * 0.1
+            if each.identity == "bound":
+                steps.append(Step(round(at, 6), each.name, "call", ["bind", 0]))
+                at += 0.05
+            if each.identity != "anonymous" and not (self._has("callers without polls") and random.random() < 0.5):
+                steps.append(Step(round(at, 6), each.name, "connect", self._subscription()))
+        pace = random.choice([0.02, 0.1, 0.5])
+        while len(steps) < self._length:
+            at += random.expovariate(1 / pace)
+            if random.random() < 0.01:
+                at += random.choice([5.0, 15.0])
+            if random.random() < share:
+                steps.append(Step(round(at, 6), "", *self._environment(random.choice(environment))))
+            else:
+                what = random.choice(client_steps)
+                steps.append(Step(round(at, 6), random.choice(names), *self._client(what, operations)))
+        return tuple(steps)
+
+    def _subscription(self) -> list[str]:
+        return self._random.sample([*_CHANNELS, "/broadcast", "/**"], self._random.randint(0, 2))
+
+    def _client_steps(self) -> list[str]:
+        steps = ["call"] * 14 + ["resume", "subscribe", "unsubscribe"]
+        extra = {
+            "hang-ups": ["drop", "drop", "hangup", "resume"],
+            "failing replies": ["fail", "fail"],
+            "reordering": ["delay"],
+            "slow clients": ["slow", "slow", "pause", "resume"],
+            "publishes": ["publish", "publish"],
+            "misbehaviour": ["poll", "batch", "malformed", "stranger", "unmatched", "favicon", "options", "forget"],
+            "callers without polls": ["connect", "disconnect", "connect"],
+            "resets": ["connect"],
+            "jumps": ["connect"],
+        }
+        for feature, more in extra.items():
+            if self._has(feature):
+                steps += more
+        return steps
+
+    def _client(self, what: str, operations: tuple[Operation, ...]) -> tuple[str, object]:
+        random = self._random
+        if what == "call":
+            self._number += 1
+            return what, [random.choice(operations).name, self._number]
+        if what in ("subscribe", "unsubscribe", "batch"):
+            return what, random.choice([*_CHANNELS, "/broadcast"])
+        if what == "connect":
+            return what, self._subscription()
+        if what in ("slow", "delay"):
+            return what, round(random.choice([0.03, 0.2, 1.0, 5.0]) + random.random() / 1000, 6)
+        if what == "fail":
+            return what, random.choice([1, 1, 2, 3])
+        if what in ("publish", "unmatched"):
+            self._number += 1
+            return what, self._number
+        return what, None
+
+    def _environment_steps(self) -> list[str]:
+        found = {
+            "pauses": "sleep",
+            "jumps": "jump",
+            "pushes": "push",
+            "reloads": "reload",
+            "resets": "reset",
+            "restarts": "restart",
+            "speeds": "speed",
+        }
+        steps = [step for feature, step in found.items() if self._has(feature)]
+        return steps * 3 + (["crash"] if "restart" in steps else [])
+
+    def _environment(self, what: str) -> tuple[str, object]:
+        random = self._random
+        self._number += 1
+        if what == "jump":
+            return "sleep", round(random.choice([20.0, 100.0, 1000.0]) + random.random(), 6)
+        values: dict[str, object] = {
+            "sleep": round(random.choice([0.05, 0.5, 2.0]) + random.random() / 100, 6),
+            "push": self._number,
+            "speed": random.choice([0.0, 0.5, 1.0, 10.0]),
+        }
+        return what, values.get(what, random.randrange(2))
+
+
+def plan_of(seed: int, *, length: int = 150) -> Plan:
+    """Return the plan of a seed, with this number of steps."""
+    return Generator(seed, length=length).plan()

@@ -1,0 +1,113 @@
+"""Faults to plant in the engine, to test that the simulation notices them and shrinks the runs that show them.
+
+Each entry changes one method of the engine while it is planted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import pytest
+
+from cometreel.bayeux.delivery import Delivery
+from cometreel.bayeux.outbox import AckedOutbox, Outbox
+from cometreel.bayeux.registry import Registry
+from cometreel.bayeux.subscriptions import Subscriptions
+from cometreel.engine import handler
+from cometreel.engine.notification_router import NotificationRouter
+from cometreel.engine.play_state import PlayState, References
+from cometreel.engine.player import Timeline
+from cometreel.engine.scheduling import Schedule
+from cometreel.engine.sessions import Sessions
+
+Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+AnyMethod: TypeAlias = Callable[..., Any]
+
+
+def _replaced(owner: object, name: str, change: Callable[[AnyMethod], AnyMethod]) -> Plant:
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(owner, name, change(getattr(owner, name)))
+
+    return plant
+
+
+def _nothing(_: AnyMethod) -> AnyMethod:
+    return lambda *_arguments, **_by_name: None
+
+
+def _put_at_front(_: AnyMethod) -> AnyMethod:
+    def put(self: Outbox, message: Any) -> bool:
+        self._messages.insert(0, message)
+        return self._trim()
+
+    return put
+
+
+def _twice(original: AnyMethod) -> AnyMethod:
+    def changed(*arguments: Any, **by_name: Any) -> Any:
+        original(*arguments, **by_name)
+        return original(*arguments, **by_name)
+
+    return changed
+
+
+def _any_client(original: AnyMethod) -> AnyMethod:
+    def receiver_for(self: NotificationRouter, session: Any) -> Any:
+        found = original(self, session)
+        others = [each for each in self._sessions if each.clients]
+        return others[0] if others else found
+
+    return receiver_for
+
+
+def _never_counted(_: AnyMethod) -> AnyMethod:
+    return lambda self, recorded=None: recorded if recorded is not None else self._highest + 1
+
+
+def _one_less(original: AnyMethod) -> AnyMethod:
+    return lambda faults, session, seed, subscription=None: original(faults, session, seed, subscription)[1:]
+
+
+def _late(original: AnyMethod) -> AnyMethod:
+    return lambda self, at, item, sort_key=(): original(self, at + 50_000, item, sort_key)
+
+
+def _first_cookie(_: AnyMethod) -> AnyMethod:
+    return lambda self, value: next(iter(self._by_cookie.values()), None) if value else None
+
+
+FAULTS: Mapping[str, Plant] = {
+    "messages that were not written are not queued again": _replaced(Delivery, "_put_back", _nothing),
+    "a message is queued before earlier ones": _replaced(Outbox, "put", _put_at_front),
+    "a message is queued twice": _replaced(Delivery, "put", _twice),
+    "an acknowledgement is ignored": _replaced(AckedOutbox, "acknowledge", _nothing),
+    "a held poll is not released": _replaced(Delivery, "release", lambda _: lambda self, session, now: None),
+    "the time until a client expires is not restarted": _replaced(Registry, "restart_expiry", _nothing),
+    "a notification goes to another session": _replaced(NotificationRouter, "_receiver_for", _any_client),
+    "notifications that wait in a session are not delivered": _replaced(NotificationRouter, "on_client", _nothing),
+    "a notification without a client is not reported": _replaced(NotificationRouter, "_report", _nothing),
+    "plays are not counted": _replaced(PlayState, "count", _nothing),
+    "reference numbers are not unique": _replaced(References, "take", _never_counted),
+    "a fault is not applied": _replaced(handler, "triggered", _one_less),
+    "replies and notifications are late": _replaced(Schedule, "add", _late),
+    "a timeline entry starts again": _replaced(Timeline, "_start_once", lambda _: _start_again),
+    "a subscription is not removed": _replaced(Subscriptions, "remove", lambda _: lambda *_arguments: True),
+    "a cookie finds the session of another client": _replaced(Sessions, "by_cookie", _first_cookie),
+    "a client that has ended is kept": _replaced(Sessions, "remove_client", _nothing),
+}
+"""The faults, by what is wrong."""
+
+
+def _start_again(self: Any, session: Any, entry: Any, at: Any) -> None:
+    session.timeline[entry.index] = []
+    self._start(session, entry, at)
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """Change the engine until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        FAULTS[name](patch)
+        yield

@@ -1,0 +1,94 @@
+"""Runs of one seed: the plan is played and checked, and for some seeds repeated in another way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from cometreel.wire import Accept, Frame, Reply
+from tests.simulation.checker import violations
+from tests.simulation.generation import plan_of
+from tests.simulation.history import Delivered, Emitted
+from tests.simulation.plan import Plan
+from tests.simulation.shrinking import broken_promises
+from tests.simulation.world import Stalled, World, play
+
+REPEATED_ONE_IN = 25
+"""One seed in this many is played again, with late calls of the engine: equal seeds give equal bytes."""
+
+
+@dataclass
+class Totals:
+    """The numbers of all runs."""
+
+    seeds: int = 0
+    actions: int = 0
+    notifications: int = 0
+    given_up: int = 0
+    repeated: int = 0
+
+    def add(self, world: World) -> None:
+        """Add a run."""
+        self.seeds += 1
+        self.actions += world.actions
+        self.given_up += len(world.given_up)
+        self.notifications += sum(
+            "data" in message
+            for entry in world.history
+            if isinstance(entry, Delivered) and isinstance(entry.content, list)
+            for message in entry.content
+            if isinstance(message, dict)
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seeds} seeds ({self.repeated} of them twice), {self.actions} actions, "
+            f"{self.notifications} notifications received, {self.given_up} given up"
+        )
+
+
+def run_seed(seed: int, totals: Totals, *, length: int = 150) -> list[str]:
+    """Play a seed; return the promises that it breaks."""
+    plan = plan_of(seed, length=length)
+    try:
+        world = play(plan)
+    except Stalled as error:
+        return [f"0: stalled: {error}"]
+    except Exception:  # noqa: BLE001  # played again, and reported with its error
+        return broken_promises(plan)
+    broken = violations(world)
+    totals.add(world)
+    if not broken and seed % REPEATED_ONE_IN == 0:
+        totals.repeated += 1
+        broken = differences(world, play(plan, late=True))
+    return broken
+
+
+def bytes_of(world: World) -> dict[str, list[tuple[object, ...]]]:
+    """Return everything that servers have sent, in order and without times, by client."""
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for entry in world.history:
+        if isinstance(entry, Emitted):
+            output, sent = entry.output, found.setdefault(entry.client, [])
+            if isinstance(output, Reply):
+                sent.append((output.status, output.headers.fields, output.body))
+            elif isinstance(output, Frame):
+                sent.append((output.text,))
+            elif isinstance(output, Accept):
+                sent.append((output.headers.fields,))
+            else:
+                sent.append((type(output).__name__,))
+    return found
+
+
+def differences(one: World, other: World) -> list[str]:
+    """Return how the bytes of two runs differ."""
+    found, expected = bytes_of(one), bytes_of(other)
+    for client in sorted({*found, *expected}):
+        pairs = zip(found.get(client, ()), expected.get(client, ()), strict=False)
+        for place, (first, second) in enumerate(pairs):
+            if first != second:
+                return [f"0: output {place} for {client} differs in two equal runs: {first} and {second}"]
+        if len(found.get(client, ())) != len(expected.get(client, ())):
+            return [f"0: {client} receives more in one of two equal runs"]
+    return []

@@ -1,0 +1,153 @@
+"""Shrinks a plan that breaks a promise: fewer steps first, then a smaller scenario, then rounder values.
+
+A smaller plan counts as the same failure if its first broken promise reads the same without names and numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
+
+from tests.simulation.checker import violations
+from tests.simulation.plan import Options, Plan
+from tests.simulation.world import Stalled, play
+
+Item = TypeVar("Item")
+Find: TypeAlias = Callable[[Plan], list[str]]
+
+_DETAILS = re.compile(r"'[^']*'|\{.*?\}|\(.*?\)|\b[a-f0-9]{32}\b|[\d.]+|\b[a-f]\b")
+
+
+def broken_promises(plan: Plan) -> list[str]:
+    """Play a plan; return the promises that it breaks, an error of the engine among them."""
+    try:
+        world = play(plan)
+    except Stalled as error:
+        return [f"0: stalled: {error}"]
+    except Exception as error:  # noqa: BLE001  # any error of the engine breaks a promise
+        return [f"0: {type(error).__name__}: {error}"]
+    return violations(world)
+
+
+def kind_of(violation: str) -> str:
+    """Return a broken promise without times, names and numbers."""
+    return " ".join(_DETAILS.sub("", violation.partition(": ")[2]).split())
+
+
+class Shrinker:
+    """Shrinks one plan. `find` returns the broken promises of a plan."""
+
+    def __init__(self, plan: Plan, find: Find = broken_promises, *, max_runs: int = 1500) -> None:
+        self._find, self._max_runs, self._runs = find, max_runs, 0
+        self.plan = plan
+        self._kind = kind_of(find(plan)[0])
+
+    def shrink(self) -> Plan:
+        """Return the smallest plan that was found."""
+        while True:
+            before = self.plan
+            self._shrink_steps()
+            for candidate_of in (_with_fewer_clients, _with_fewer_parts, _with_defaults, _with_round_times):
+                self._shrink_with(candidate_of)
+            if self.plan == before or self._runs > self._max_runs:
+                return self.plan
+
+    def _fails(self, plan: Plan) -> bool:
+        self._runs += 1
+        if self._runs > self._max_runs:
+            return False
+        try:
+            found = self._find(plan)
+        except Exception:  # noqa: BLE001  # a plan whose parts don't fit together is no smaller plan
+            return False
+        return bool(found) and kind_of(found[0]) == self._kind
+
+    def _take(self, plan: Plan) -> bool:
+        if plan == self.plan or not self._fails(plan):
+            return False
+        self.plan = plan
+        return True
+
+    def _shrink_steps(self) -> None:
+        """Remove parts of the steps, from halves down to single ones."""
+        size = max(1, len(self.plan.steps) // 2)
+        while size:
+            place = 0
+            while place < len(self.plan.steps):
+                fewer = (*self.plan.steps[:place], *self.plan.steps[place + size :])
+                if not self._take(replace(self.plan, steps=fewer)):
+                    place += size
+            size //= 2
+
+    def _shrink_with(self, candidates: Callable[[Plan], Iterator[Plan]]) -> None:
+        again = True
+        while again:
+            again = any(self._take(candidate) for candidate in candidates(self.plan))
+
+
+def _without_each(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
+    for place in range(len(items)):
+        yield (*items[:place], *items[place + 1 :])
+
+
+def _with_fewer_clients(plan: Plan) -> Iterator[Plan]:
+    for client in plan.clients:
+        steps = tuple(step for step in plan.steps if step.client != client.name)
+        yield replace(plan, clients=tuple(each for each in plan.clients if each is not client), steps=steps)
+
+
+def _with_fewer_parts(plan: Plan) -> Iterator[Plan]:
+    for name in ("faults", "timeline", "operations", "users"):
+        for fewer in _without_each(getattr(plan, name)):
+            yield replace(plan, **{name: fewer})
+    for where, operation in enumerate(plan.operations):
+        for changed in _smaller(operation):
+            yield replace(plan, operations=(*plan.operations[:where], changed, *plan.operations[where + 1 :]))
+
+
+def _smaller(operation):  # type: ignore[no-untyped-def]  # replaced below by its typed form
+    if len(operation.answers) > 1:
+        for fewer in _without_each(operation.answers):
+            yield replace(operation, answers=fewer)
+    for place, answer in enumerate(operation.answers):
+        smaller = [replace(answer, events=fewer) for fewer in _without_each(answer.events)]
+        smaller += [replace(answer, after=0.0), replace(answer, numbered=False)]
+        for where, event in enumerate(answer.events):
+            for change in ({"count": 1, "gap": 0.0}, {"batch": None}, {"deliver": "asker"}, {"after": 0.0}):
+                events = (*answer.events[:where], replace(event, **change), *answer.events[where + 1 :])
+                smaller.append(replace(answer, events=events))
+        for each in smaller:
+            yield replace(operation, answers=(*operation.answers[:place], each, *operation.answers[place + 1 :]))
+    defaults = {"roles": (), "echoes": False, "after": None, "before": None, "repeat": None}
+    for name, value in defaults.items():
+        yield replace(operation, **{name: value})
+
+
+def _with_defaults(plan: Plan) -> Iterator[Plan]:
+    default = Options()
+    for name in Options.__dataclass_fields__:
+        yield replace(plan, options=replace(plan.options, **{name: getattr(default, name)}))
+    yield replace(plan, through_yaml=False)
+    for place, client in enumerate(plan.clients):
+        for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node"):
+            value = "long-polling" if name == "transport" else type(client).__dataclass_fields__[name].default
+            changed = replace(client, **{name: value})
+            yield replace(plan, clients=(*plan.clients[:place], changed, *plan.clients[place + 1 :]))
+
+
+def _with_round_times(plan: Plan) -> Iterator[Plan]:
+    """Move all steps to every tenth of a second, or one step to a round time."""
+    evenly = tuple(step._replace(at=place / 10) for place, step in enumerate(plan.steps))
+    if len(repr(evenly)) < len(repr(plan.steps)):
+        yield replace(plan, steps=evenly)
+    for place, step in enumerate(plan.steps):
+        changes = [step._replace(at=round(step.at, digits)) for digits in (0, 1, 2)]
+        if step.do == "connect" and step.value:
+            changes.append(step._replace(value=None))
+        for changed in changes:
+            steps = (*plan.steps[:place], changed, *plan.steps[place + 1 :])
+            ordered = all(one.at <= other.at for one, other in zip(steps, steps[1:], strict=False))
+            if ordered and len(repr(changed)) < len(repr(step)):
+                yield replace(plan, steps=steps)

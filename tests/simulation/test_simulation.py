@@ -1,0 +1,71 @@
+"""Random runs of the engine in virtual time keep the promises in docs/replay.md."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+
+import pytest
+
+from tests.simulation.__main__ import main, report_failure
+from tests.simulation.generation import FEATURES, plan_of
+from tests.simulation.plan import Step
+from tests.simulation.planted_faults import planted
+from tests.simulation.runs import Totals, differences, run_seed
+from tests.simulation.world import play
+
+ACTIONS = 25_000
+"""The actions of each of the four parts of the simulation: 100,000 in all."""
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_simulation_keeps_all_promises(part: int):
+    totals, seed = Totals(), 1_000 * part
+    while totals.actions < ACTIONS:
+        assert (seed, run_seed(seed, totals)) == (seed, [])
+        seed += 1
+
+
+@pytest.mark.parametrize("seed", [0, 50, 100])
+def test_a_scenario_that_went_through_yaml_gives_the_same_bytes(seed: int):
+    plan = plan_of(seed)
+    assert plan.through_yaml
+    assert differences(play(plan), play(replace(plan, through_yaml=False))) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_late_call_gives_the_same_bytes_as_a_call_at_each_deadline(seed: int):
+    plan = plan_of(seed)
+    steps = [*plan.steps[:60], Step(plan.steps[59].at, "", "sleep", 2.5), *plan.steps[60:]]
+    plan = replace(plan, steps=tuple(steps))
+    assert differences(play(plan, late=True), play(plan)) == []
+
+
+def test_the_memory_of_sessions_is_released():
+    """The objects of the garbage collector after many runs on one engine are as many as after a few."""
+    from tests.simulation.rounds import objects_after_rounds  # noqa: PLC0415
+
+    gc.collect()
+    first, second = objects_after_rounds(20), objects_after_rounds(60)
+    assert second - first < 200
+
+
+def test_all_features_are_used():
+    used = {step.do for seed in range(300) for step in plan_of(seed).steps}
+    assert len(used) >= 20
+    assert len(FEATURES) >= 30
+
+
+def test_the_command_plays_one_seed_and_prints_totals(capsys: pytest.CaptureFixture[str]):
+    assert main(["--seed", "3"]) == 0
+    assert capsys.readouterr().out.startswith("1 seeds (0 of them twice), ")
+
+
+def test_the_command_prints_a_failing_seed_as_a_test(capsys: pytest.CaptureFixture[str]):
+    with planted("plays are not counted"):
+        assert main(["--first", "0"]) == 1
+        report = capsys.readouterr().out
+        seed = int(report.split()[1])
+        assert report_failure(seed) in report
+    assert f"SEED={seed} repeats it" in report
+    assert f"def test_seed_{seed}() -> None:" in report
