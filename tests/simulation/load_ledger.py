@@ -102,7 +102,7 @@ class LoadPlan:
 
 def plan_of(seed: int, posts: int) -> LoadPlan:
     """Return the plan of a seed with about this number of POSTs."""
-    random = Random(seed)  # noqa: S311  # not a secret
+    random = Random(seed)  # not a secret
     queue, patient = random.random() < 0.6, random.random() < 0.4
     known = _FATES + (_FATES_OF_PATIENT if patient else ())
     chosen = [fate for fate in known if random.random() < 0.5]
@@ -241,10 +241,10 @@ class LoadRun:
 
     def __init__(self, plan: LoadPlan, until: float) -> None:
         self.plan, self.until = plan, min(until, plan.seconds)
-        self.random = Random(plan.seed + 1)  # noqa: S311  # not a secret
+        self.random = Random(plan.seed + 1)  # not a secret
         self.clock = VirtualClock()
         self.began = self.clock.time
-        self.server = LoadServer(self.clock, plan.habits, Random(plan.seed + 2))  # noqa: S311  # not a secret
+        self.server = LoadServer(self.clock, plan.habits, Random(plan.seed + 2))  # not a secret
         self.arrivals = ArrivalPlan(parse_mix(DEFAULT_MIX), _OWNERS, str(plan.seed))
         self.rate = parse_rate(plan.rate)
         self.coordinator = Leases(plan.agents, start=self.began, term=2.5)
@@ -273,7 +273,7 @@ class LoadRun:
             return AgentConnection(self.clock, self.server, served, queue=queue, patient=patient)
 
         config = AgentConfig(late=plan.habits.late, patience=plan.habits.patience)
-        random = Random(self.random.random())  # noqa: S311  # not a secret
+        random = Random(self.random.random())  # not a secret
         sink = _AgentSink(self, served, worker)
         agent = Agent(number, None, AgentContext(_TARGET, config, sink, random, self.clock, new_sender))
         agent.start()
@@ -489,10 +489,10 @@ def _differences_of_tallies(run: LoadRun) -> list[str]:
             if post.entry == name and post.answered_at is not None and not post.was_wrong
         ]
         latency = entry.notification.intended
-        if times and (
-            abs(latency.highest - max(times)) > 2e-6 or abs(latency.mean - sum(times) / len(times)) > 2e-6
-        ):
-            found.append(f"{name}: the mean latency is {sum(times) / len(times):.6f} s, the tally has {latency.mean:.6f} s")
+        if times and (abs(latency.highest - max(times)) > 2e-6 or abs(latency.mean - sum(times) / len(times)) > 2e-6):
+            found.append(
+                f"{name}: the mean latency is {sum(times) / len(times):.6f} s, the tally has {latency.mean:.6f} s"
+            )
     steps = run.plan.steps
     for number, since in enumerate(steps, 1):
         until = steps[number] if number < len(steps) else float("inf")
@@ -548,7 +548,9 @@ def _transcript(run: LoadRun) -> list[str]:
             texts = [f"POST {post.number}," for post in same]
             numbers = [f"notification {post.reference}," for post in same if post.reference]
             shown = [line for line in agent.log if any(f"{line[1]},".count(text) for text in (*texts, *numbers))]
-        head = f"{agent.name} of {agent.worker}, patience {run.plan.habits.patience:g} s, late {run.plan.habits.late:g} s"
+        head = (
+            f"{agent.name} of {agent.worker}, patience {run.plan.habits.patience:g} s, late {run.plan.habits.late:g} s"
+        )
         return [head, *(f"{at - run.began:9.3f}  {text}" for at, text in sorted(shown)[:_SHOWN])]
     return []
 

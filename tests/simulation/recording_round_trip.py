@@ -46,13 +46,16 @@ def recordable_plan(seed: int, length: int = 40) -> Plan:
                 replace(
                     answer,
                     numbered=True,
-                    events=tuple(
-                        replace(event, deliver="asker") for event in answer.events if not event.disconnect
-                    ),
+                    events=tuple(replace(event, deliver="asker") for event in answer.events if not event.disconnect),
                 )
                 for answer in operation.answers
             ),
-            repeat="last" if operation.repeat == "fail" else operation.repeat, after=None, before=None, roles=(), echoes=False, binds=False,
+            repeat="last" if operation.repeat == "fail" else operation.repeat,
+            after=None,
+            before=None,
+            roles=(),
+            echoes=False,
+            binds=False,
         )  # fmt: skip
         for operation in plan.operations
         if operation.trigger != "publish" and not operation.binds
@@ -161,9 +164,7 @@ def _end(recorder: Recorder, number: int, sockets: set[int]) -> None:
 def received(world: World) -> dict[tuple[str, str], list[str]]:
     """Return the replies to calls (channel `reply`) and the notifications of each client and channel, as JSON."""
     found: dict[tuple[str, str], list[str]] = {}
-    calls = {
-        entry.request.id for entry in world.history if isinstance(entry, Sent) and entry.meaning.kind == "call"
-    }
+    calls = {entry.request.id for entry in world.history if isinstance(entry, Sent) and entry.meaning.kind == "call"}
     numbers: dict[tuple[str, JSON], int] = {}
     for entry in world.history:
         if not isinstance(entry, Delivered):

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.errors import CometreelError
-from cometreel.recording import distill
+from cometreel.recording import distill, recorder
 from cometreel.recording.recording_journal import key_path, read_journal
-from cometreel.recording.redaction import Redactor
 from cometreel.scenario import dump, loads
 from tests.simulation.recording_round_trip import cuts_of, round_trip
 
-SEEDS = range(60)
+SEEDS = range(56)
 
 
 @pytest.mark.parametrize("first", range(0, len(SEEDS), 20))
@@ -40,11 +38,6 @@ def test_a_recorder_that_is_killed_loses_one_event_at_most(tmp_path: Path, seed:
             loads(dump(distill(cut).file))
 
 
-def test_a_planted_fault_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert Redactor is not None
-    from cometreel.recording import recorder  # noqa: PLC0415
-
-    monkeypatch.setattr(recorder, "redact", lambda parsed, _redactor: {"json": parsed.value})
-    with pytest.raises((AssertionError, CometreelError)):
-        result = round_trip(1, tmp_path)
-        assert (result.differences, result.found_secrets) == ((), ())
+def test_recording_without_redaction_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recorder, "redact", lambda parsed, _redactor: {parsed.kind: parsed.value})
+    assert round_trip(1, tmp_path).found_secrets
