@@ -388,7 +388,7 @@ class LoadServer:
             post.words.append("no reply" if kind in {"broken", "refused"} else kind)
 
     # ------------------------------------------------------------------ notifications
-    def _push_answers(self, post: ServedPost, replied: float) -> None:
+    def _push_answers(self, post: ServedPost, replied: float) -> None:  # noqa: C901, PLR0912  # a table of fates
         """Schedule the notifications of a POST, by its fate."""
         random, patience, late, fate = self._random, self._habits.patience, self._habits.late, post.fate
         soon = replied + self._soon()

@@ -1,7 +1,7 @@
 """Recording round trip: a history is recorded, redacted, distilled and replayed to the same clients, in virtual time.
 
 The recorded and the replayed clients must receive equal replies and notifications, in order for each channel. Runs
-without faults and without changes of the environment are used: a recording contains the result of a fault, not the fault.
+without faults and changes of the environment are used: a recording contains the result of a fault, not the fault.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def recordable_plan(seed: int, length: int = 40) -> Plan:
             roles=(),
             echoes=False,
             binds=False,
-        )  # fmt: skip
+        )
         for operation in plan.operations
         if operation.trigger != "publish" and not operation.binds
     )
