@@ -37,8 +37,12 @@ def _late_counts_from_the_post(patch: pytest.MonkeyPatch) -> None:
 
 
 def _longer_patience(patch: pytest.MonkeyPatch) -> None:
-    advance = Ledger.advance
-    patch.setattr(Ledger, "advance", lambda self, now: advance(self, now - self._patience / 2))
+    create = Ledger.__init__
+
+    def planted(self: Ledger, agent: str, *, late: float, patience: float) -> None:
+        create(self, agent, late=late, patience=patience * 1.3)
+
+    patch.setattr(Ledger, "__init__", planted)
 
 
 def _early_notifications_are_dropped(patch: pytest.MonkeyPatch) -> None:
