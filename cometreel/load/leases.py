@@ -129,7 +129,13 @@ class Leases:
 
     # ------------------------------------------------------------------ internals
     def _reclaim(self, worker: _Worker, report: LeaseReport) -> None:
-        """Free the leases that the worker has returned, because it applied a grant without them."""
+        """Free the leases that the worker has returned, because it applied a grant without them.
+
+        The time up to which a share was served is kept from every report: later ones may not repeat it.
+        """
+        for text, served_until in report["left"].items():
+            if (left := int(text)) in worker.shares:
+                worker.shares[left] = max(worker.shares[left], served_until)
         for agent, sequence in list(worker.agents_leaving.items()):
             if sequence <= report["seen"]:
                 del worker.agents_leaving[agent]
@@ -138,7 +144,7 @@ class Leases:
         for share, sequence in list(worker.shares_leaving.items()):
             if sequence <= report["seen"]:
                 del worker.shares_leaving[share]
-                self._free_shares[share] = max(worker.shares.pop(share), report["left"].get(str(share), 0.0))
+                self._free_shares[share] = worker.shares.pop(share)
 
     def _lease_agents(self, worker: _Worker, report: LeaseReport) -> None:
         """Lease as many agents as the worker has users for. Agents that it doesn't use are taken back first."""

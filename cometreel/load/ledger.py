@@ -181,7 +181,8 @@ class Ledger:
         kept: list[_EarlyNotification] = []
         oldest = next(iter(self._posts), self._sent + 1)
         for early in self._early:
-            if exchange.reference is not None and early.reference == exchange.reference:
+            is_open_at_arrival = exchange.number <= early.before
+            if is_open_at_arrival and exchange.reference is not None and early.reference == exchange.reference:
                 outcomes.append(self._deliver(exchange, early.data, early.at))
             elif oldest <= early.before:
                 kept.append(early)
@@ -231,7 +232,9 @@ class Ledger:
         """Store the referenceId of a reply that came too late, so that its notification isn't counted as unexpected."""
         if reference is not None:
             exchange.reference, exchange.settled_at = reference, now
-            self._by_reference.setdefault(reference, exchange)
+            known = self._by_reference.get(reference)
+            if known is None or known.number < exchange.number:
+                self._by_reference[reference] = exchange
             self._remember(exchange)
 
     def _forgotten(self, exchange: PendingRequest, now: float) -> bool:

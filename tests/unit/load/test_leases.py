@@ -123,6 +123,18 @@ def test_a_worker_that_reconnects_continues_where_it_stopped():
     assert one.shares == dict.fromkeys(range(SHARES), 4.0)
 
 
+def test_a_share_continues_where_its_worker_stopped_although_many_grants_were_lost():
+    leases, one, two = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
+    report_to(leases, one, 4, START)
+    report_to(leases, two, 4, START + 1)
+    leases.handle_report(one.report(4, START + 2), START + 2)  # half of the shares must be returned; this grant is lost
+    one.drop_expired(served_until=4.9, now=START + 5)
+    report_to(leases, one, 4, START + 5)  # reports where it stopped, and sees that the shares are no longer its own
+    report_to(leases, one, 4, START + 5.5)
+    report_to(leases, two, 4, START + 5.6)
+    assert two.shares == dict.fromkeys(range(SHARES // 2, SHARES), 4.9)
+
+
 def test_late_and_outdated_grants_are_ignored():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     first, second = one.report(1, START), one.report(2, START + 1)

@@ -71,6 +71,16 @@ def test_an_early_notification_waits_for_every_open_post():
     assert ledger.replied(third, 200, ok(67), 1.5) == [Acknowledged(third, 1.5)]
 
 
+def test_a_notification_cannot_answer_a_post_that_was_sent_after_it():
+    ledger = a_ledger()
+    open_post = ledger.sent(PLACE, 1.0, 1.0)
+    assert ledger.notified(stats(67), 1.1) == []
+    later = ledger.sent(PLACE, 1.2, 1.2)
+    assert ledger.replied(later, 200, ok(67), 1.3) == [Acknowledged(later, 1.3)]
+    assert ledger.notified(stats(67), 1.4) == [Answered(later, 1.4, late=False)]
+    assert ledger.replied(open_post, 200, ok(66), 1.5) == [Acknowledged(open_post, 1.5), Unexpected(67, 1.1)]
+
+
 def test_a_failed_post_makes_an_early_notification_unexpected():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 1.0, 1.0)
@@ -252,6 +262,28 @@ def test_a_late_reply_still_identifies_its_notification():
     assert ledger.advance(10.0) == [Refused(exchange, 10.0, Failure.REPLY)]
     assert ledger.replied(exchange, 200, ok(5), 11.0) == []
     assert ledger.notified(stats(5), 11.5) == [LateAfterLost(exchange, 11.5)]
+
+
+def test_a_reference_in_a_late_reply_belongs_to_the_latest_post_with_it():
+    ledger = a_ledger()
+    lost = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.replied(lost, 200, ok(66), 0.1)
+    assert ledger.advance(10.0) == [Lost(lost, 10.0)]
+    second, third = ledger.sent(PLACE, 11.0, 11.0), ledger.sent(PLACE, 22.0, 22.0)
+    assert ledger.replied(second, 200, ok(66), 21.5) == [Refused(second, 21.0, Failure.REPLY)]
+    assert ledger.notified(stats(66), 21.6) == [LateAfterLost(second, 21.6)]
+    assert ledger.replied(third, 200, ok(66), 22.1) == [Acknowledged(third, 22.1)]
+    assert ledger.notified(stats(66), 22.2) == [Answered(third, 22.2, late=False)]
+
+
+def test_a_late_reply_does_not_take_a_reference_from_a_later_post():
+    ledger = a_ledger()
+    first = ledger.sent(PLACE, 0.0, 0.0)
+    assert ledger.advance(10.0) == [Refused(first, 10.0, Failure.REPLY)]
+    second = ledger.sent(PLACE, 11.0, 11.0)
+    ledger.replied(second, 200, ok(66), 11.1)
+    assert ledger.replied(first, 200, ok(66), 11.2) == []
+    assert ledger.notified(stats(66), 11.3) == [Answered(second, 11.3, late=False)]
 
 
 def test_a_lost_session_keeps_open_exchanges():

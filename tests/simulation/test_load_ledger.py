@@ -1,0 +1,125 @@
+"""The load ledger agrees with a simulated server, and the check notices faults that are planted in the load agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cometreel.bayeux import BayeuxClient
+from cometreel.load import Arrival, ArrivalSchedule, Expectation, Ledger, Tally
+from cometreel.load.outcomes import Answered, PendingRequest
+from cometreel.locust_agents.agent import Agent
+from tests.simulation.load_ledger import check_load, main
+
+SEEDS = range(1, 13)
+
+
+def test_the_server_and_the_ledger_count_the_same():
+    lines: list[str] = []
+    assert main(SEEDS, 20_000, lines.append), "\n".join(lines)
+
+
+def _duplicates_are_answers(patch: pytest.MonkeyPatch) -> None:
+    deliver = Ledger._deliver
+
+    def planted(self: Ledger, exchange: PendingRequest, data: object, at: float) -> object:
+        if exchange.answered:
+            return Answered(exchange, at, late=False)
+        return deliver(self, exchange, data, at)  # type: ignore[arg-type]  # an object
+
+    patch.setattr(Ledger, "_deliver", planted)
+
+
+def _late_counts_from_the_post(patch: pytest.MonkeyPatch) -> None:
+    sent = Ledger.sent
+    patch.setattr(Ledger, "sent", lambda self, planned, intended, now: sent(self, planned, now, now))
+
+
+def _longer_patience(patch: pytest.MonkeyPatch) -> None:
+    create = Ledger.__init__
+
+    def planted(self: Ledger, agent: str, *, late: float, patience: float) -> None:
+        create(self, agent, late=late, patience=patience * 1.3)
+
+    patch.setattr(Ledger, "__init__", planted)
+
+
+def _early_notifications_are_dropped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "_deliver_early", lambda _self, _exchange: [])
+
+
+def _answered_references_never_expire(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "_forgotten", lambda _self, _exchange, _now: False)
+    patch.setattr(Ledger, "_forget", lambda _self, _exchange: None)
+
+
+def _lost_references_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "_remember", lambda self, exchange: self._forget(exchange) if not exchange.answered else None)
+
+
+def _owners_are_not_compared(patch: pytest.MonkeyPatch) -> None:
+    mismatch = Expectation.mismatch
+    patch.setattr(Expectation, "mismatch", lambda self, data: mismatch(self, data).replace("Owner", ""))
+
+
+def _abandoned_requests_are_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "close", lambda self, now: self.advance(now))
+
+
+def _a_lost_session_is_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "session_lost", lambda self, now: self.advance(now))
+
+
+def _unsent_requests_are_not_merged(patch: pytest.MonkeyPatch) -> None:
+    merge = Tally.merge
+    patch.setattr(Tally, "merge", lambda self, other: merge(self, {**other, "unsent": 0}))
+
+
+def _queued_requests_are_not_unsent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Agent, "_record_unsent", lambda _self, _count: None)
+
+
+def _the_last_message_of_a_reply_is_dropped(patch: pytest.MonkeyPatch) -> None:
+    receive = BayeuxClient.receive
+
+    def planted(self: BayeuxClient, messages: list[object], now: float, *, number: int | None = None) -> object:
+        kept = messages[:1] + messages[-1:] if len(messages) > 2 else messages
+        return receive(self, kept, now, number=number)  # type: ignore[arg-type]  # messages
+
+    patch.setattr(BayeuxClient, "receive", planted)
+
+
+def _due_requests_are_skipped(patch: pytest.MonkeyPatch) -> None:
+    due = ArrivalSchedule.due
+
+    def planted(self: ArrivalSchedule, seconds: float, limit: int = 1000) -> list[Arrival]:
+        found = due(self, seconds, limit)
+        return found[:3] if limit == 1000 else found
+
+    patch.setattr(ArrivalSchedule, "due", planted)
+
+
+PLANTED: list[Callable[[pytest.MonkeyPatch], None]] = [
+    _duplicates_are_answers,
+    _late_counts_from_the_post,
+    _longer_patience,
+    _early_notifications_are_dropped,
+    _answered_references_never_expire,
+    _lost_references_are_forgotten,
+    _owners_are_not_compared,
+    _abandoned_requests_are_not_counted,
+    _a_lost_session_is_not_counted,
+    _unsent_requests_are_not_merged,
+    _queued_requests_are_not_unsent,
+    _the_last_message_of_a_reply_is_dropped,
+    _due_requests_are_skipped,
+]
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__.strip("_"))
+def test_a_planted_fault_is_noticed(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch):
+    plant(monkeypatch)
+    found = next((result for seed in range(1, 40) if (result := check_load(seed, 300)).differences), None)
+    assert found is not None
+    assert len(found.transcript) <= 25
