@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -36,6 +36,12 @@ class PollingClient:
         self.bodies: list[bytes] = []
         self.poll()  # the first is not held
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def bayeux(self, **message: Any) -> Any:
         reply = self.http.post("/cometd", json=[message])
         self.body = reply.content
@@ -65,10 +71,8 @@ def polling(client: PollingClient) -> Iterator[None]:
             pass
 
     def until_the_end() -> None:
-        try:
+        with suppress(httpx.HTTPError):
             polls()
-        except httpx.HTTPError:
-            pass
 
     thread = threading.Thread(target=until_the_end)
     thread.start()
@@ -81,8 +85,7 @@ def polling(client: PollingClient) -> Iterator[None]:
 
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}], ids=["keep-alive", "close"])
 def test_the_clock_never_overtakes_a_client_that_polls(headers: dict[str, str]):
-    with cometreel.replay(SCENARIO, clock="manual") as server:
-        client = PollingClient(server.url, headers=headers)
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url, headers=headers) as client:
         client.http.get("/work")
         with polling(client):
             result = server.clock.advance("30m", settle="20s")
@@ -95,8 +98,7 @@ def test_the_bytes_are_those_of_the_real_clock():
     scenario = SCENARIO.replace("after: 45s", "after: 30ms").replace("gap: 90s", "gap: 20ms")
 
     def conversation(clock: Any) -> list[bytes]:
-        with cometreel.replay(scenario, clock=clock, seed=1) as server:
-            client = PollingClient(server.url)
+        with cometreel.replay(scenario, clock=clock, seed=1) as server, PollingClient(server.url) as client:
             client.http.get("/work")
             if clock == "manual":
                 with polling(client):
@@ -112,36 +114,35 @@ def test_the_bytes_are_those_of_the_real_clock():
 
 
 def test_thirty_minutes_without_a_poll_expire_the_session():
-    with cometreel.replay(SCENARIO, clock="manual") as server:
-        client = PollingClient(server.url)
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url) as client:
         assert server.clock.advance("30m").sessions_expired == 1
         (reply,) = client.poll()
         assert reply["error"] == "402::Unknown client"
 
 
 def test_a_client_that_closes_its_connection_after_a_poll_is_not_waited_for():
-    with cometreel.replay(SCENARIO, clock="manual") as server:
-        client = PollingClient(server.url)
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url) as client:
         client.http.close()
         result = server.clock.advance("11s", settle="1h")  # the test would time out
         assert (result.sessions_expired, result.clients_not_polling) == (1, 0)
 
 
 def test_a_resumed_clock_runs_in_real_time():
-    with cometreel.replay(SCENARIO.replace("after: 45s", "after: 5ms"), clock="manual") as server:
-        client = PollingClient(server.url)
+    with (
+        cometreel.replay(SCENARIO.replace("after: 45s", "after: 5ms"), clock="manual") as server,
+        PollingClient(server.url) as client,
+    ):
         client.http.get("/work")
         frozen = server.clock.now
         assert (server.clock.now, server.clock.is_frozen) == (frozen, True)
         server.clock.resume()
-        assert [message.get("data") for message in client.poll()][0] == {"n": 1}
+        assert client.poll()[0]["data"] == {"n": 1}
         server.clock.freeze()
         assert server.clock.now == server.clock.now > frozen
 
 
 def test_a_stop_ends_an_advance():
-    with cometreel.replay(SCENARIO, clock="manual") as server:
-        client = PollingClient(server.url)
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url) as client:
         failures: list[BaseException] = []
 
         def advances() -> None:
