@@ -269,6 +269,7 @@ def test_the_clock_is_advanced_resumed_and_frozen(console: Open, browser: Browse
     browser.find("#clock-run").click()
     opened.shows("#clock-run", "Resume")
     assert opened.reel.get("/clock")["frozen"] is True
+    browser.complaints()  # the refused duration
 
 
 def test_the_real_clock_has_no_controls(console: Open, browser: Browser):

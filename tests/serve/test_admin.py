@@ -502,7 +502,7 @@ def test_an_advance_reports_what_happened():
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ({}, "advance has no `by`"),
+        ({}, "advance: `by` is missing"),
         ({"by": "8"}, "advance: '8' is not a duration; expected a duration of at most a year"),
         ({"by": -1}, "advance: -1.0; expected a duration of at most a year"),
         ({"by": "1s", "settle": "x"}, "settle: 'x' is not a duration"),
