@@ -188,7 +188,7 @@ class ClockControl:
         `started` has the number of polls of each client when it was seen first. A client that gets no message and has
         polled twice since is not pending: its polls are never held.
         """
-        pending: dict[str | int, int] = {**clock.unwritten}
+        pending: dict[str | int, int] = dict(clock.unwritten.items())
         for client in self._backend.server.unpolled_clients():
             if client.latest_request in clock.left:
                 continue

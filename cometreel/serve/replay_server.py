@@ -58,9 +58,9 @@ def _call_directly(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     return function(*args, **kwargs)
 
 
-def _nothing_to_run(_: Callable[[], Coroutine[None, None, T]]) -> T:
+def _nothing_to_run(function: Callable[[], Coroutine[None, None, T]]) -> T:
     """Refuse to wait on the event loop of the driver."""
-    raise BugError("a coroutine is awaited on its own event loop; expected `await`")
+    raise BugError(f"{function} is run on its own event loop; expected `await`")
 
 
 def _nothing_to_stop() -> None:
@@ -358,13 +358,7 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     unmatched = "fail" if upstream is None else "forward"
     given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth, "unmatched": unmatched}
     given["cors"] = None if cors is None else [cors] if isinstance(cors, str) else [*cors]
-    app = replay_app(
-        scenario,
-        settings_for(scenario, given),
-        responders=responders,
-        watched=source.files if watch else (),
-        upstream=upstream,
-        clock=clock,
-    )
-    options = ListenOptions(host, port, certificate_of(certificate, key))
-    return ReplayServer(running_replay(app, options), strict=strict)
+    settings, watched = settings_for(scenario, given), source.files if watch else ()
+    app = replay_app(scenario, settings, responders=responders, watched=watched, upstream=upstream, clock=clock)
+    listening = ListenOptions(host, port, certificate_of(certificate, key))
+    return ReplayServer(running_replay(app, listening), strict=strict)

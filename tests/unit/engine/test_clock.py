@@ -15,7 +15,7 @@ from cometreel.engine.clock_control import ClockControl, ServerStoppedAdvancing
 from cometreel.engine.driver import Driver
 from cometreel.errors import OptionInvalid
 from cometreel.scenario import loads
-from cometreel.wire import Frame, Headers, Reply, Request
+from cometreel.wire import Frame, Reply, Request
 from tests.unit.engine.test_driver import VirtualTimeLoop
 
 T = TypeVar("T")
@@ -186,7 +186,7 @@ def test_a_websocket_gets_its_notifications_and_answers_to_connects():
     async def scene() -> tuple[AdvanceResult, list[str]]:
         replay = ManualReplay()
         client_id = await replay.handshake()
-        upgrade = Request(replay.driver.new_request_id(), "GET", "/cometd", Headers(), websocket=True)
+        upgrade = Request(replay.driver.new_request_id(), "GET", "/cometd", websocket=True)
         conversation = replay.driver.open(upgrade)
         await conversation.next()
         seen: list[str] = []
@@ -232,11 +232,11 @@ def test_a_resumed_clock_runs_and_a_frozen_one_stands():
 
 
 def test_advances_at_the_same_time_are_performed_one_after_the_other():
-    async def scene() -> tuple[list[AdvanceResult], float]:
+    async def scene() -> tuple[tuple[AdvanceResult, AdvanceResult], float]:
         replay = ManualReplay()
         return await asyncio.gather(replay.clock.advance("1m"), replay.clock.advance("2m")), replay.passed
 
-    assert run(scene()) == ([result(60.0), result(120.0)], 180.0)
+    assert run(scene()) == ((result(60.0), result(120.0)), 180.0)
 
 
 def test_freeze_and_resume_during_an_advance_apply_after_it():
