@@ -232,11 +232,12 @@ def test_a_resumed_clock_runs_and_a_frozen_one_stands():
 
 
 def test_advances_at_the_same_time_are_performed_one_after_the_other():
-    async def scene() -> tuple[tuple[AdvanceResult, AdvanceResult], float]:
+    async def scene() -> tuple[list[AdvanceResult], float]:
         replay = ManualReplay()
-        return await asyncio.gather(replay.clock.advance("1m"), replay.clock.advance("2m")), replay.passed
+        one, two = await asyncio.gather(replay.clock.advance("1m"), replay.clock.advance("2m"))
+        return [one, two], replay.passed
 
-    assert run(scene()) == ((result(60.0), result(120.0)), 180.0)
+    assert run(scene()) == ([result(60.0), result(120.0)], 180.0)
 
 
 def test_freeze_and_resume_during_an_advance_apply_after_it():
