@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cometreel import markers
     from cometreel.engine import (
+        AdvanceResult,
         Call,
         Calls,
         ClientInfo,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     )
     from cometreel.serve.background import ServerStopped
     from cometreel.serve.recording_server import RecordingServer, record
+    from cometreel.serve.replay_clock import ReplayClock
     from cometreel.serve.replay_server import ReplayServer, UnmatchedRequests, replay
 
 __version__ = "0.1.0"
@@ -73,6 +75,7 @@ __version__ = "0.1.0"
 _ENGINE, _ERRORS = "cometreel.engine", "cometreel.errors"
 _BUILDERS, _SCENARIO = "cometreel.scenario.builders", "cometreel.scenario"
 _MODULES = {
+    "AdvanceResult": _ENGINE,
     "BindBlock": _SCENARIO,
     "Call": _ENGINE,
     "Calls": _ENGINE,
@@ -92,6 +95,7 @@ _MODULES = {
     "PublishBlock": _SCENARIO,
     "RecordingResult": "cometreel.recording.recording_session",
     "RecordingServer": "cometreel.serve.recording_server",
+    "ReplayClock": "cometreel.serve.replay_clock",
     "ReplayServer": "cometreel.serve.replay_server",
     "ReplyBlock": _SCENARIO,
     "RequestBlock": _SCENARIO,
@@ -127,6 +131,7 @@ _MODULES = {
 """The public names with the module that defines each."""
 
 __all__ = [
+    "AdvanceResult",
     "BindBlock",
     "Call",
     "Calls",
@@ -146,6 +151,7 @@ __all__ = [
     "PublishBlock",
     "RecordingResult",
     "RecordingServer",
+    "ReplayClock",
     "ReplayServer",
     "ReplyBlock",
     "RequestBlock",

@@ -71,6 +71,8 @@ class MessageHandlers:
         )
         first = session.state is SessionState.NEW
         session.move(SessionMove.CONNECT)
+        session.polls += 1
+        session.latest_request = reply_channel.request_id
         resend = _acknowledge(session, context.message)
         advice = context.message.get("advice")
         session.interval = _seconds(as_object(advice).get("interval"), settings.interval)

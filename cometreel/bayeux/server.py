@@ -23,7 +23,7 @@ from cometreel.jsonvalue import encode
 from cometreel.value_copies import copy_by_constructor
 from cometreel.wire import Accept, Effect, Headers, Reply, Request
 
-__all__ = ["BayeuxServer", "BayeuxSessionInfo"]
+__all__ = ["BayeuxServer", "BayeuxSessionInfo", "UnpolledClient"]
 
 _SERVER_DISCONNECT = EncodedMessage(DISCONNECT, encode({"channel": DISCONNECT, "successful": True}))
 
@@ -43,6 +43,19 @@ class BayeuxSessionInfo:
     """The number of messages that are queued, or not acknowledged."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnpolledClient:
+    """A client without a held poll."""
+
+    client_id: str
+    polls: int
+    """The number of its `/meta/connect` messages so far."""
+    latest_request: int
+    """The id of the request of the latest one; 0 if there was none."""
+    queued: int
+    """The number of messages that are queued, or not acknowledged."""
+
+
 class BayeuxServer:
     """One Bayeux endpoint: requests and time in, effects out.
 
@@ -56,6 +69,10 @@ class BayeuxServer:
         self._delivery = Delivery(self._registry)
         self._protocol = MessageProcessor(self._registry, self._delivery)
         self._call_depth = 0  # of nested calls, because the application may call back
+        self.polls_timed_out = 0
+        """The number of held polls that were answered because they timed out."""
+        self.sessions_expired = 0
+        """The number of sessions that expired."""
         self.deadlines = self._registry.deadlines
         """The deadlines of all sessions; `deadlines.first` is the time of the next call to `advance`."""
         self.reply_channels = self._delivery.reply_channels
@@ -212,6 +229,14 @@ class BayeuxServer:
         """Return the number of held polls."""
         return sum(session.poll is not None for session in self._registry.sessions.values())
 
+    def unpolled_clients(self) -> list[UnpolledClient]:
+        """Return the clients without a held poll, oldest first."""
+        return [
+            UnpolledClient(session.client_id, session.polls, session.latest_request, len(session.outbox))
+            for session in self._registry.sessions.values()
+            if session.poll is None
+        ]
+
     def subscribers(self, channel: str) -> tuple[str, ...]:
         """Return the live sessions with a subscription that matches a channel, each once."""
         return self._registry.subscriptions.recipients(channel)
@@ -271,8 +296,10 @@ class BayeuxServer:
 
     def _due(self, session: BayeuxSession, now: float) -> None:
         if session.poll is not None:
+            self.polls_timed_out += 1
             self._delivery.release(session, now)
         else:
+            self.sessions_expired += 1
             self._registry.end(session, "expired", now)
             self._delivery.flush(session, now)
 

@@ -93,6 +93,10 @@ class BayeuxSession:
     """Nothing is flushed while this is above 0: the session's own request is being processed."""
     in_flight: int = 0
     """The number of HTTP replies with messages that were neither written nor failed."""
+    polls: int = 0
+    """The number of `/meta/connect` messages that were accepted."""
+    latest_request: int = 0
+    """The id of the request of the latest one; on a WebSocket that of the upgrade."""
     overflowed: bool = False
     is_over: bool = False
     """True if the session has ended: its state is `OVER`."""

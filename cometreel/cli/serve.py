@@ -16,6 +16,7 @@ import click
 from cometreel.errors import OptionInvalid
 
 if TYPE_CHECKING:
+    from cometreel.engine.clock_control import ClockKind
     from cometreel.engine.replay_settings import Auth, Repeat, Unmatched
     from cometreel.jsonvalue import JSON
     from cometreel.serve import Admin, Certificate
@@ -45,6 +46,7 @@ class ServeOptions(TypedDict):
     key: Path | None
     node: str | None
     nodes: int | None
+    clock: ClockKind
     admin: bool
     admin_from: Peers
 
@@ -73,6 +75,13 @@ class ServeOptions(TypedDict):
 )
 @click.option("--node", help="Name of this node, appended to JSESSIONID for a sticky load balancer.")
 @click.option("--nodes", type=int, metavar="N", help="Serve from N processes behind HAProxy.")
+@click.option(
+    "--clock",
+    type=click.Choice(["real", "manual"]),
+    default="real",
+    show_default=True,
+    help="manual: time stands still until the admin API or the console moves it.",
+)
 @click.option("--admin/--no-admin", default=True, show_default=True, help="Enable the admin API under /__reel__/.")
 @click.option(
     "--admin-from",
@@ -103,6 +112,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[ServeOptions]) -> None:
         scenario = load(paths)
     given: dict[str, JSON] = {name: options[name] for name in SETTINGS}
     given["cors"] = [*options["cors"]] or None
+    _check_clock(options)
     responders = [responder for path in options["responders"] for responder in load_responders(path.expanduser())]
     raise_open_files_limit()
     admin_auth = _admin_auth(options)
@@ -114,6 +124,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[ServeOptions]) -> None:
             watched=paths if options["watch"] else (),
             upstream=options["upstream"],
             admin=_admin(admin_auth),
+            clock=options["clock"],
         )
         listening = ListenOptions(options["host"], options["port"], _certificate(options))
         if options["nodes"] is None:
@@ -122,6 +133,20 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[ServeOptions]) -> None:
             from cometreel.serve.cluster import ClusterPlan, serve_nodes  # noqa: PLC0415
 
             serve_nodes(ClusterPlan(scenario, _node_arguments(paths, options), options["nodes"], listening), click.echo)
+
+
+def _check_clock(options: ServeOptions) -> None:
+    """Check that a manual clock can be moved.
+
+    :raises OptionInvalid: if there are several nodes, or no admin API.
+    """
+    if options["clock"] != "manual":
+        return
+    if options["nodes"] is not None:
+        found = "manual together with --nodes, each of which would have a clock that is moved separately"
+        raise OptionInvalid("--clock", found, "one of the two")
+    if not options["admin"]:
+        raise OptionInvalid("--clock", "manual together with --no-admin; nothing could move it", "one of the two")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cometreel.engine.backend import Backend
+from cometreel.engine.clock_control import AdvanceResult
 from cometreel.engine.control import ClientInfo, Control, FaultInfo, SessionInfo
 from cometreel.engine.given_up import GivenUpEvent
 from cometreel.engine.replay_settings import Auth, Repeat, ReplaySettings, Unmatched
@@ -10,6 +11,7 @@ from cometreel.engine.request_journal import Call, Calls
 from cometreel.engine.responders import Notification, Responder, ResponderRequest, Response
 
 __all__ = [
+    "AdvanceResult",
     "Auth",
     "Backend",
     "Call",

@@ -1,8 +1,8 @@
 """Runs the engine on asyncio: effects become calls of the host, and one timer calls `advance`.
 
-It is the only module of the engine that reads a clock. It is independent of Bayeux, scenarios and the host (mitmproxy,
-the HTTP server, ASGI). A host creates a `Request`, gets the reply at once or by a callback or a future, and reports
-afterwards whether it was written.
+It is the only module of the engine that reads a clock: that of the event loop, or a manual one. It is independent of
+Bayeux, scenarios and the host (mitmproxy, the HTTP server, ASGI). A host creates a `Request`, gets the reply at once or
+by a callback or a future, and reports afterwards whether it was written.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from cometreel.engine.clock import ManualClock
 from cometreel.engine.log_limiter import LogLimiter
 from cometreel.errors import BugError
 from cometreel.masking import masked_text
@@ -74,7 +75,9 @@ class Engine(Protocol):
 
 
 class Driver:
-    """Drives one engine on the running event loop and its clock. Not thread-safe, like asyncio.
+    """Drives one engine on the running event loop. Not thread-safe, like asyncio.
+
+    The engine's time is that of the event loop, or with `manual_clock` that of `clock`, which starts frozen.
 
     A callback that it is given must not call `begin`, and may call `written` and `hung_up`: the effects of these calls
     are performed after those that are being performed, so that all effects are performed in the engine's order.
@@ -82,9 +85,12 @@ class Driver:
     :raises RuntimeError: if no event loop is running.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, manual_clock: bool = False) -> None:
         self.engine = engine
         self._loop = asyncio.get_running_loop()
+        self.clock = ManualClock(self._loop.time) if manual_clock else None
+        self.now: Callable[[], float] = self._loop.time if self.clock is None else self.clock.time
+        """Returns the engine's time, in seconds."""
         self._ids = itertools.count(1)
         self._held: dict[int, Callable[[DriverReply], None]] = {}
         self._streams: dict[int, Callable[[ReplyPart], None]] = {}
@@ -116,7 +122,7 @@ class Driver:
         """
         if self._performing:
             raise BugError("a callback of the driver begins a request; expected `loop.call_soon`")
-        effects = self.engine.receive(request, self._loop.time())
+        effects = self.engine.receive(request, self.now())
         if len(effects) == 1 and not self._effects:  # in most cases the reply, and nothing else is to be performed
             effect = effects[0]
             if isinstance(effect, Reply) and effect.request_id == request.id:
@@ -160,17 +166,25 @@ class Driver:
 
     def written(self, request_id: int) -> None:
         """Report that the reply, the oldest unconfirmed part or the oldest unconfirmed frame was written."""
+        if self.clock is not None:
+            self.clock.written(request_id)
         if self.engine.awaits_confirmation(request_id):
-            self._perform(self.engine.delivered(request_id, self._loop.time()))
+            self._perform(self.engine.delivered(request_id, self.now()))
 
     def hung_up(self, request_id: int) -> None:
         """Report that the client is gone, or that the write failed. A waiting task gets `Drop`."""
+        self.left(request_id)
         self._conversations.pop(request_id, None)
         self._streams.pop(request_id, None)
         held = self._held.pop(request_id, None)
-        self._perform(self.engine.gone(request_id, self._loop.time()))
+        self._perform(self.engine.gone(request_id, self.now()))
         if held is not None:
             held(Drop(request_id))
+
+    def left(self, request_id: int) -> None:
+        """Report that a client has closed its connection after this request, its latest one, was answered."""
+        if self.clock is not None:
+            self.clock.gone(request_id)
 
     def open(self, request: Request) -> WebSocketConversation:
         """Open a WebSocket; its first action is `Accept`, or the `Reply` or `Drop` that refuses it."""
@@ -181,24 +195,28 @@ class Driver:
     def open_for(self, request: Request, receive: Callable[[WebSocketAction], None]) -> None:
         """Open a WebSocket, and call `receive` with its actions, in order. Report `written` for each `Frame`."""
         self._conversations[request.id] = receive
-        self._perform(self.engine.receive(request, self._loop.time()))
+        self._perform(self.engine.receive(request, self.now()))
 
     def frame(self, request_id: int, text: str) -> None:
         """Process a text frame of a WebSocket."""
-        self._perform(self.engine.frame(request_id, text, self._loop.time()))
+        self._perform(self.engine.frame(request_id, text, self.now()))
 
     def close(self) -> None:
         """Stop gracefully: answer every held poll, drop all other requests, and stop the timer."""
         self.closing.set()
-        self._perform(self.engine.release_all(self._loop.time()))
+        self._perform(self.engine.release_all(self.now()))
         for request_id in [*self._held, *self._streams, *self._conversations]:
             self._dispatch(request_id, Drop(request_id, code=1001))
         self._log.flush(self._loop.time())
         self._stop_timer()
 
+    def advance(self) -> None:
+        """Process everything that is due; for a manual clock that was moved or resumed."""
+        self._perform(self.engine.advance(self.now()))
+
     def apply(self, command: Callable[[float], Iterable[Effect]]) -> None:
         """Call a command of the engine with the current time, and perform its effects."""
-        self._perform(command(self._loop.time()))
+        self._perform(command(self.now()))
 
     def _perform(self, effects: Iterable[Effect], current: int = 0) -> DriverReply | None:
         """Perform the effects in order; return the reply to the request `current`, if it is one of them.
@@ -228,6 +246,8 @@ class Driver:
 
     def _dispatch(self, request_id: int, effect: DriverReply | ReplyPart | WebSocketAction) -> None:
         """Pass an effect to the callback of its request; ignore it if the client is gone."""
+        if self.clock is not None and isinstance(effect, (Reply, Chunk, Frame)) and self._has_client(request_id):
+            self.clock.handed_over(request_id)
         if (held := self._held.get(request_id)) is not None:
             if isinstance(effect, (Accept, Frame, Chunk, End)):
                 raise BugError(f"the engine answered an HTTP request with {effect}")
@@ -246,9 +266,15 @@ class Driver:
                 del self._streams[request_id]
             stream(effect)
 
+    def _has_client(self, request_id: int) -> bool:
+        return request_id in self._held or request_id in self._conversations or request_id in self._streams
+
     def _set_timer(self) -> None:
         """Set the timer to the deadline of the engine or the log. An earlier timer stays: it sets the next one."""
         deadline, log_deadline = self.engine.deadline(), self._log.deadline
+        if self.clock is not None:
+            self.clock.changed()
+            deadline = None if deadline is None else self.clock.real_time(deadline)
         if log_deadline is not None and (deadline is None or log_deadline < deadline):
             deadline = log_deadline
         if deadline is None or (self._timer is not None and self._wakes_at <= deadline):
@@ -262,10 +288,10 @@ class Driver:
             self._timer = None
 
     def _wake(self) -> None:
-        self._timer, now = None, self._loop.time()
+        self._timer = None
         if self._log.deadline is not None:
-            self._log.advance(now)
-        self._perform(self.engine.advance(now))
+            self._log.advance(self._loop.time())
+        self.advance()
 
 
 class _EarlyParts:

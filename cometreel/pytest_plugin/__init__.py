@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel", "reel", "reel_session"]
 
 MARKER = (
-    "reel(*scenarios, speed=None, seed=None, repeat=None, auth=None): the scenarios that the fixture `reel` plays in "
-    "this test; takes the arguments of reel.play(...)"
+    "reel(*scenarios, speed=None, seed=None, repeat=None, auth=None, clock='real'): the scenarios that the fixture "
+    "`reel` plays in this test; takes the arguments of reel.play(...)"
 )
 
 CURRENT_REEL: pytest.StashKey[Reel] = pytest.StashKey()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.engine import Auth, Calls, GivenUpEvent, Repeat
+from cometreel.engine.clock_control import ClockKind, checked_clock
 from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.pytest_plugin.plugin_options import OPTIONS, PluginOptions
@@ -82,18 +83,20 @@ class Reel(ReplayServer):
         seed: str | int | None = None,
         repeat: Repeat | None = None,
         auth: Auth | None = None,
+        clock: ClockKind = "real",
     ) -> Reel:
         """Serve these scenarios, and return the reel.
 
         A scenario is a file or a folder (`"desktop.yaml"`), YAML text (a string with a line break), or a
-        `cometreel.Scenario`. The arguments default to the settings of the scenario. With `--reel-record`, the file may
+        `cometreel.Scenario`. The arguments default to the settings of the scenario. With `clock="manual"` time stands
+        still until `reel.clock` moves it. With `--reel-record`, the file may
         be recorded from the real server instead. A second call with the same arguments has no effect.
 
         :raises FileInvalid: if a scenario is missing or invalid, with all problems.
         :raises OptionInvalid: if a setting is invalid.
         :raises PlayedAlready: if the reel already plays another scenario.
         """
-        given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth}
+        given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth, "clock": clock}
         try:
             self._play(scenarios, given)
         except CometreelError as error:
@@ -192,8 +195,10 @@ class Reel(ReplayServer):
             self._recording = record(self._options.record, file, only_new=self._options.mode == "new")
             return
         scenario = source.load(hint="to record it: pytest --reel-record=URL")
-        settings = settings_for(scenario, {**given, "unmatched": "fail"})  # no server to forward to
-        self._started = running_replay(replay_app(scenario, settings), ListenOptions())
+        settings = {name: value for name, value in given.items() if name != "clock"}
+        settings["unmatched"] = "fail"  # no server to forward to
+        app = replay_app(scenario, settings_for(scenario, settings), clock=checked_clock(given["clock"]))
+        self._started = running_replay(app, ListenOptions())
 
     def _file_to_record(self, source: ScenarioSource) -> Path | None:
         """Return the file to record; None if the scenario is to be replayed.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cometreel.cors import CrossOriginAccess
+from cometreel.engine.clock_control import ClockControl
 from cometreel.engine.driver import BINARY_REFUSED, Driver, DriverReply, ReplyPart, WebSocketConversation
 from cometreel.http_fields import error_reply, headers_from_raw, raw_from_headers
 from cometreel.serve.asgi import (
@@ -55,7 +56,7 @@ class ReplayApp:
 
     `admin` serves the paths under `/__reel__`. `forward` answers the requests that the engine forwards; without it they
     get a 502. `max_body` is the maximum length of a body in bytes, both as sent and decoded. `cors` allows pages of
-    other origins.
+    other origins. `clock` controls the time of the driver; `await app.clock.advance("8h")` moves a manual one.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class ReplayApp:
         forward: ForwardRequest | None = None,
         max_body: int = MAX_BODY,
         cors: CrossOriginAccess | None = None,
+        clock: ClockControl | None = None,
     ) -> None:
+        self.clock = clock
         self.driver, self.cors, self.max_body = driver, cors, max_body
         self._admin, self._forward = admin, forward
         self._writing: set[asyncio.Task[None]] = set()

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from cometreel.cors import CrossOriginAccess
 from cometreel.engine import Backend, ReplaySettings, Responder
+from cometreel.engine.clock_control import ClockControl, ClockKind, checked_clock
 from cometreel.engine.driver import Driver
 from cometreel.engine.file_watcher import follow
 from cometreel.errors import OptionInvalid
@@ -32,7 +33,7 @@ __all__ = ["STOP_SIGNALS", "Admin", "replay_app", "serve", "settings_for"]
 
 logger = logging.getLogger(__name__)
 
-Admin = Callable[[Driver, Backend], ASGIApp]
+Admin = Callable[[Driver, Backend, ClockControl], ASGIApp]
 """Creates the admin app of one server, for the paths under `/__reel__`."""
 
 
@@ -56,16 +57,19 @@ def replay_app(
     watched: Sequence[Path] = (),
     upstream: str | None = None,
     admin: Admin | None = None,
+    clock: ClockKind = "real",
 ) -> AppFactory[ReplayApp]:
     """Return a factory of applications that replay a scenario; each application starts a new replay.
 
     The default `settings` are those of the scenario. `watched` are the scenario's files that are reloaded when they
-    change. `upstream` is the URL of the real server, for unmatched requests.
+    change. `upstream` is the URL of the real server, for unmatched requests. The `manual` clock starts frozen, and
+    `ReplayApp.clock` moves it.
 
-    :raises OptionInvalid: if the URL is invalid, or missing although unmatched requests are to be forwarded.
+    :raises OptionInvalid: if the clock or the URL is invalid, or unmatched requests are to be forwarded without a URL.
     :raises ExtraMissing: if there is an upstream, without the extra `forward`.
     """
     settings = settings or settings_for(scenario)
+    manual_clock = checked_clock(clock) == "manual"
     if settings.unmatched == "forward" and upstream is None:
         raise OptionInvalid("upstream", "missing", "the URL of the real server, to which unmatched GETs are forwarded")
     base = None if upstream is None else _checked(upstream)
@@ -80,12 +84,15 @@ def replay_app(
             responders=responders,
             wallclock=lambda: datetime.now(UTC),
         )
-        driver = Driver(backend)
-        admin_app = admin(driver, backend) if admin is not None else None
+        driver = Driver(backend, manual_clock=manual_clock)
+        control = ClockControl(backend, driver)
+        admin_app = admin(driver, backend, control) if admin is not None else None
         following = asyncio.ensure_future(_follow(watched, driver, backend)) if watched else None
         try:
             async with _forwarding(base) as forward:
-                yield ReplayApp(driver, admin=admin_app, forward=forward, max_body=settings.max_body, cors=cors)
+                yield ReplayApp(
+                    driver, admin=admin_app, forward=forward, max_body=settings.max_body, cors=cors, clock=control
+                )
         finally:
             driver.close()
             if following is not None:

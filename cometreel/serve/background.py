@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -39,7 +39,7 @@ class ServerStopped(CometreelError):
 
 
 class CalledByServer(CometreelError):
-    """A responder tried to close its own server."""
+    """A responder tried to close its own server, or to advance its clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class BackgroundServer(Generic[A]):
         self._reports: SimpleQueue[_StartedServer[A] | BaseException] = SimpleQueue()
         self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
         self._process = os.getpid()
+        self._tasks: set[asyncio.Task[object]] = set()  # of `run`
         start_thread(lambda: self._run(factory, options))
         report = self._reports.get()
         if isinstance(report, BaseException):
@@ -108,6 +109,38 @@ class BackgroundServer(Generic[A]):
             return results.get(timeout=REPLY_TIMEOUT)()
         except Empty:
             raise ServerStopped(f"the server at {self.url} didn't answer within {REPLY_TIMEOUT:g} s") from None
+
+    def run(self, function: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Run a coroutine on the server's event loop, and return its result or raise its exception.
+
+        It may be called from any other thread, and blocks the calling thread for as long as the coroutine takes.
+
+        :raises ServerStopped: if the server has been stopped, or stops meanwhile.
+        :raises CalledByServer: on the thread of the server, which can't wait for itself.
+        """
+        if current_thread() == self._running.thread:
+            raise CalledByServer(f"a responder of the server at {self.url} can't wait for it; call this elsewhere")
+        results: SimpleQueue[Callable[[], T]] = SimpleQueue()
+        self._call_soon(lambda: self._start_task(function, results))
+        while True:
+            try:
+                return results.get(timeout=REPLY_TIMEOUT)()
+            except Empty:
+                self.call(lambda: None)  # raises an exception if the event loop is stuck
+
+    def _start_task(
+        self, function: Callable[[], Coroutine[None, None, T]], results: SimpleQueue[Callable[[], T]]
+    ) -> None:
+        def report(ended: asyncio.Task[T]) -> None:
+            self._tasks.discard(ended)
+            if ended.cancelled():
+                results.put(partial(_raise, ServerStopped(f"the server at {self.url} has been stopped")))
+            else:
+                results.put(ended.result if ended.exception() is None else partial(_raise, ended.exception()))
+
+        task = asyncio.get_running_loop().create_task(function())
+        self._tasks.add(task)
+        task.add_done_callback(report)
 
     def stop(self) -> None:
         """Stop gracefully: answer held polls, write pending replies, end the thread.
@@ -190,5 +223,6 @@ def _outcome(function: Callable[[], T]) -> Callable[[], T]:
     return lambda: result
 
 
-def _raise(error: BaseException) -> NoReturn:
+def _raise(error: BaseException | None) -> NoReturn:
+    assert error is not None
     raise error

@@ -6,15 +6,16 @@ The `reel` fixture of pytest and the admin API use the same class.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from cometreel.engine import Auth, Calls, Control, FaultInfo, GivenUpEvent, Repeat, Responder, SessionInfo
+from cometreel.engine.clock_control import ClockControl, ClockKind
 from cometreel.engine.driver import Driver
-from cometreel.errors import CometreelError, OptionInvalid
+from cometreel.errors import BugError, CometreelError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import CompiledScenario, ExchangeBlock, FaultBlock, TimelineBlock
 from cometreel.serve.app import ReplayApp
@@ -23,6 +24,7 @@ from cometreel.serve.background import serve_in_background
 from cometreel.serve.certificate import certificate_of
 from cometreel.serve.failure_messages import failed_message, unmatched_message
 from cometreel.serve.http_server import AppFactory, ListenOptions
+from cometreel.serve.replay_clock import ReplayClock, RunOnLoop
 from cometreel.serve.scenario_sources import AnyScenario, ScenarioSource, parse_source
 from cometreel.wire import Effect
 
@@ -56,6 +58,11 @@ def _call_directly(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     return function(*args, **kwargs)
 
 
+def _nothing_to_run(function: Callable[[], Coroutine[None, None, T]]) -> T:
+    """Refuse to wait on the event loop of the driver."""
+    raise BugError(f"{function} is run on its own event loop; expected `await`")
+
+
 def _nothing_to_stop() -> None:
     """Do nothing: the caller owns the server."""
 
@@ -69,6 +76,8 @@ class RunningReplay:
     call: _CallOnLoop = _call_directly
     url: str = ""
     stop: Callable[[], None] = _nothing_to_stop
+    run: RunOnLoop = _nothing_to_run
+    clock: ClockControl | None = None
 
 
 class ReplayServer:
@@ -128,6 +137,13 @@ class ReplayServer:
     def faults(self) -> Sequence[FaultInfo]:
         """The active faults, those of the scenario first."""
         return self._read(lambda control: control.faults)
+
+    @property
+    def clock(self) -> ReplayClock:
+        """The clock of the replay; `cometreel.replay(…, clock="manual")` starts one that can be moved."""
+        running = self._running()
+        assert running.clock is not None  # only the admin API has none here
+        return ReplayClock(running.clock, running.call, running.run)
 
     # ------------------------------------------------------------------ commands
     def push(
@@ -295,7 +311,9 @@ def running_replay(factory: AppFactory[ReplayApp], options: ListenOptions) -> Ru
     :raises OptionInvalid: if the address is not available.
     """
     server = serve_in_background(factory, options)
-    return RunningReplay(Control(server.backend), server.driver, server.call, server.url, server.stop)
+    return RunningReplay(
+        Control(server.backend), server.driver, server.call, server.url, server.stop, server.run, server.app.clock
+    )
 
 
 def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve`
@@ -313,6 +331,7 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     port: int = 0,
     certificate: str | Path | None = None,
     key: str | Path | None = None,
+    clock: ClockKind = "real",
 ) -> ReplayServer:
     """Replay scenarios on an HTTP server on a thread of this process, which listens when this function returns.
 
@@ -325,7 +344,8 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     `speed`, `seed`, `repeat`, `auth` and `cors` override the settings of the scenario. `upstream` is the URL of the
     real server, to which unmatched GET requests are forwarded; without it they get a 404. With `watch`, the scenario is
     loaded again when its files change. With `strict`, unmatched requests are an error at the end. `port` 0 is any free
-    port. `certificate` and `key` are PEM files for HTTPS; the key may be in the file of the certificate.
+    port. `certificate` and `key` are PEM files for HTTPS; the key may be in the file of the certificate. With
+    `clock="manual"` time stands still until `server.clock` moves it.
 
     :raises FileInvalid: if a scenario is missing or invalid, with all problems.
     :raises OptionInvalid: if an argument is invalid, or the address is not available.
@@ -338,12 +358,7 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     unmatched = "fail" if upstream is None else "forward"
     given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth, "unmatched": unmatched}
     given["cors"] = None if cors is None else [cors] if isinstance(cors, str) else [*cors]
-    app = replay_app(
-        scenario,
-        settings_for(scenario, given),
-        responders=responders,
-        watched=source.files if watch else (),
-        upstream=upstream,
-    )
-    options = ListenOptions(host, port, certificate_of(certificate, key))
-    return ReplayServer(running_replay(app, options), strict=strict)
+    settings, watched = settings_for(scenario, given), source.files if watch else ()
+    app = replay_app(scenario, settings, responders=responders, watched=watched, upstream=upstream, clock=clock)
+    listening = ListenOptions(host, port, certificate_of(certificate, key))
+    return ReplayServer(running_replay(app, listening), strict=strict)

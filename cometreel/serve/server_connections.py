@@ -67,6 +67,7 @@ class HttpConnection(PausableConnection):
     """
 
     __slots__ = (
+        "_answered_id",
         "_bridge",
         "_client",
         "_context",
@@ -92,6 +93,7 @@ class HttpConnection(PausableConnection):
         self._parser: RequestParser | None = None  # while a request is incomplete
         self._head: ParsedHead | None = None  # of the request whose turn it is
         self._request_id = 0  # of the request that the engine has and that is not answered
+        self._answered_id = 0  # of the latest request that was answered, unless the connection is closed after it
         self._incoming: IncomingRequest | None = None  # the request whose turn it is, until its body is complete
         self._bridge: AsgiRequest | None = None  # the request whose turn it is, if an ASGI application answers it
         self._queue: deque[IncomingRequest] | None = None
@@ -200,16 +202,18 @@ class HttpConnection(PausableConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the engine, or the application, that the client is gone; forget the requests that wait."""
-        context, request_id = self._context, self._request_id
+        context, request_id, answered_id = self._context, self._request_id, self._answered_id
         context.connections.discard(self)
         self._queue = self._incoming = self._parser = self._unwritten = self._head = None
-        self._request_id, self.read_deadline, self.write_deadline = 0, inf, inf
+        self._request_id, self._answered_id, self.read_deadline, self.write_deadline = 0, 0, inf, inf
         if self._bridge is not None:
             self._bridge.disconnected()
             self._bridge = None
         self._wake_waiters()
         if request_id and context.replay is not None:
             context.replay.driver.hung_up(request_id)
+        elif answered_id and context.replay is not None:
+            context.replay.driver.left(answered_id)
 
     # ------------------------------------------------------------------ callbacks of the parser
     def accepts_websocket(self) -> bool:
@@ -331,8 +335,9 @@ class HttpConnection(PausableConnection):
     def _finish(self) -> None:
         """End the turn of the request that was answered; close the connection if its client wants that."""
         head, self._head = self._head, None
-        self._request_id = 0
+        self._answered_id, self._request_id = self._request_id, 0
         if head is None or self._closes(head):
+            self._answered_id = 0
             self._transport.close()
         elif not self._is_receiving():
             self._set_idle()

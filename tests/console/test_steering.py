@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -246,3 +247,32 @@ def test_a_restart_needs_confirmation(console: Open, browser: Browser):
     assert opened.reel.get("/calls") == {"calls": []}
     opened.reel.app.get("/api/v2/page")
     opened.shows("#count", "1 call")
+
+
+# ---------------------------------------------------------------------- the clock
+def test_the_clock_is_advanced_resumed_and_frozen(console: Open, browser: Browser):
+    opened = console(clock="manual")
+    before = opened.reel.get("/clock")["now"]
+    opened.shows("#clock-now", before[:19].replace("T", " "))
+    opened.fill("#clock-by", "8h")
+    browser.find("#clock-advance").click()
+    opened.shows("#announcement", "Advanced: 0 notifications, 0 polls timed out, 0 sessions expired.")
+    after = opened.reel.get("/clock")["now"]
+    opened.shows("#clock-now", after[:19].replace("T", " "))
+    assert datetime.fromisoformat(after) - datetime.fromisoformat(before) == timedelta(hours=8)
+    opened.fill("#clock-by", "soon")
+    browser.find("#clock-advance").click()
+    opened.shows("#clock-problem", "'soon' is not a duration")
+    browser.find("#clock-run").click()
+    opened.shows("#clock-run", "Freeze")
+    assert opened.reel.get("/clock")["frozen"] is False
+    browser.find("#clock-run").click()
+    opened.shows("#clock-run", "Resume")
+    assert opened.reel.get("/clock")["frozen"] is True
+    browser.complaints()  # the refused duration
+
+
+def test_the_real_clock_has_no_controls(console: Open, browser: Browser):
+    opened = console()
+    opened.shows("#number-calls", "0")
+    assert not browser.find("#clock-form").is_displayed()

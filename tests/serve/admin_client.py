@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from cometreel.engine import ReplaySettings
+from cometreel.engine.clock_control import ClockKind
 from cometreel.scenario import loads
 from cometreel.serve import BackgroundServer, ReplayApp, replay_app, serve_in_background
 from cometreel.serve.admin.auth import AdminAuth, Peers
@@ -35,10 +36,12 @@ class Administered:
 
 
 @contextmanager
-def administered(text: str = SCENARIO, peers: Peers = "loopback", **settings: Any) -> Iterator[Administered]:
+def administered(
+    text: str = SCENARIO, peers: Peers = "loopback", clock: ClockKind = "real", **settings: Any
+) -> Iterator[Administered]:
     """Serve a scenario in this process, with its admin API."""
     given = ReplaySettings().under(settings)
-    opening = replay_app(loads(text, "test.yaml"), given, admin=admin_factory(AdminAuth(TOKEN, peers)))
+    opening = replay_app(loads(text, "test.yaml"), given, admin=admin_factory(AdminAuth(TOKEN, peers)), clock=clock)
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     with (
         serve_in_background(opening) as served,

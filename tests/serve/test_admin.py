@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -475,3 +476,49 @@ def test_a_client_that_disconnects_from_the_stream_is_removed(reel: Administered
         next(lines)
         assert reel.served.call(lambda: len(journal._listeners)) == 1
     until(lambda: reel.served.call(lambda: not journal._listeners), "the listener is gone")
+
+
+# ---------------------------------------------------------------------- the clock
+def test_a_manual_clock_is_read_advanced_resumed_and_frozen():
+    with administered(clock="manual") as reel:
+        before = reel.get("/clock")
+        assert without_time(before) == {"clock": "manual", "frozen": True, "now": "TIME"}
+        assert reel.get("/clock") == before
+        advanced = reel.admin.post("/clock/advance", json={"by": "90s"}).json()
+        passed = datetime.fromisoformat(advanced["now"]) - datetime.fromisoformat(before["now"])
+        assert (passed, advanced["seconds"]) == (timedelta(seconds=90), 90.0)
+        assert reel.admin.post("/clock/advance", json={"by": 1.5, "settle": 0}).json()["seconds"] == 1.5
+        assert reel.admin.post("/clock/resume").json()["frozen"] is False
+        assert reel.admin.post("/clock/freeze").json()["frozen"] is True
+
+
+def test_an_advance_reports_what_happened():
+    with administered(clock="manual") as reel:
+        Desktop(reel.app).handshakes()
+        advanced = reel.admin.post("/clock/advance", json={"by": "30m"}).json()
+        assert (advanced["sessions_expired"], advanced["notifications"], advanced["polls_timed_out"]) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({}, "advance: `by` is missing"),
+        ({"by": "8"}, "advance: '8' is not a duration; expected a duration of at most a year"),
+        ({"by": -1}, "advance: -1.0; expected a duration of at most a year"),
+        ({"by": "1s", "settle": "x"}, "settle: 'x' is not a duration"),
+        ({"by": "1s", "until": "2s"}, "until"),
+        ([], "body: it is not a JSON object"),
+    ],
+)
+def test_an_invalid_advance_is_refused(body: Any, problem: str):
+    with administered(clock="manual") as reel:
+        status, texts = problems(reel.admin.post("/clock/advance", json=body))
+        assert status == 400
+        assert problem in texts[0]
+
+
+def test_the_real_clock_is_read_only(reel: Administered):
+    assert without_time(reel.get("/clock")) == {"clock": "real", "frozen": False, "now": "TIME"}
+    refusal = "clock: the replay uses the real clock; expected a replay that was started with a manual one"
+    for path, body in (("advance", {"by": "1s"}), ("freeze", None), ("resume", None)):
+        assert problems(reel.admin.post(f"/clock/{path}", json=body)) == (400, [refusal])

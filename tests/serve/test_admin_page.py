@@ -24,6 +24,7 @@ PAGE = (ROOT / "docs" / "admin.md").read_text()
 URL = "http://127.0.0.1:8080"
 MARK = "--- the output of that command ends here ---"
 START = """\
+    rm -f url
     {command} > url &
     for attempt in $(seq 600); do [ -s url ] && break; sleep 0.05; done
     REEL_URL=$(cat url)

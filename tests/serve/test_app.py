@@ -253,7 +253,7 @@ def test_the_paths_of_the_admin_app_never_reach_the_engine():
         await send({"type": "http.response.body", "body": b"admin"})
 
     with (
-        serve_in_background(replay_app(loads(SCENARIO), admin=lambda _driver, _backend: admin)) as served,
+        serve_in_background(replay_app(loads(SCENARIO), admin=lambda *_: admin)) as served,
         httpx.Client(base_url=served.url, trust_env=False) as client,
     ):
         texts = [client.get(path).text for path in ("/__reel__", "/__reel__/calls", "/api/v2/page")]

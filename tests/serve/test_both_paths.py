@@ -38,7 +38,7 @@ def answers_to(packets: list[list[bytes]], direct: bool, cors: str | None = None
 
     async def answer() -> list[bytes]:
         replay_settings = ReplaySettings(seed="1", max_body=20_000, cors=(cors,) if cors else ())
-        factory = replay_app(loads(TABLE_SCENARIO), replay_settings, admin=lambda _driver, _backend: admin)
+        factory = replay_app(loads(TABLE_SCENARIO), replay_settings, admin=lambda *_: admin)
         async with factory() as app:
             context = ServerContext(app if direct else embedded(app), Limits(10), asyncio.get_running_loop())
             return [await sent(connected(context), data) for data in packets]

@@ -119,6 +119,13 @@ IMPOSSIBLE = {
         "--admin-from: given together with --nodes, each of which has an admin API for this machine only; "
         "expected one of the two"
     ),
+    ("--nodes", "2", "--clock", "manual"): (
+        "--clock: manual together with --nodes, each of which would have a clock that is moved separately; "
+        "expected one of the two"
+    ),
+    ("--no-admin", "--clock", "manual"): (
+        "--clock: manual together with --no-admin; nothing could move it; expected one of the two"
+    ),
     ("--nodes", "0"): "--nodes: 0; expected 1 or more",
     ("--responders", "none.py"): (
         "none.py: there is no such Python file; expected a file with responders (reel_responders=FILE.py)"

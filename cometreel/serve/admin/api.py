@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.engine import Calls, Control
+from cometreel.engine.clock_control import SETTLE, ClockControl, ServerStoppedAdvancing
 from cometreel.engine.driver import Driver
 from cometreel.engine.request_journal import CallFilters
 from cometreel.errors import InputError, OptionInvalid
@@ -58,15 +60,24 @@ class SpeedBlock(Block):
     speed: float
 
 
+class AdvanceBlock(Block):
+    """The body of `POST /clock/advance`. A duration is text with a unit, or a number of seconds."""
+
+    by: str | float
+    settle: str | float = SETTLE
+
+
 B = TypeVar("B", bound=Block)
 
 
-def admin_app(control: Control, driver: Driver, auth: AdminAuth, began: tuple[datetime, float]) -> ASGIApp:
+def admin_app(
+    control: Control, driver: Driver, auth: AdminAuth, began: tuple[datetime, float], clock: ClockControl
+) -> ASGIApp:
     """Create the admin API of one replay. Call it on the driver's event loop.
 
-    `began` is the start of the server: the time of day, and the same moment on the event loop's clock.
+    `began` is the start of the server: the time of day, and the same moment on the driver's clock.
     """
-    return AuthenticatedApp(_AdminApi(control, driver, began).app, auth)
+    return AuthenticatedApp(_AdminApi(control, driver, began, clock).app, auth)
 
 
 class _JsonResponse(Response):
@@ -91,10 +102,11 @@ class _UnreadBodyResponse(_JsonResponse):
 class _AdminApi:
     """The endpoints. The commands are those of `ReplayServer`."""
 
-    def __init__(self, control: Control, driver: Driver, began: tuple[datetime, float]) -> None:
+    def __init__(self, control: Control, driver: Driver, began: tuple[datetime, float], clock: ClockControl) -> None:
         self._control, self._driver = control, driver
         self._server = ReplayServer(RunningReplay(control, driver))
-        self._began, self._clock = began
+        self._clock = clock
+        self._began, self._began_at = began
         self._console = Console()
         self.app = Starlette(
             routes=[
@@ -105,6 +117,7 @@ class _AdminApi:
                 InputError: _invalid_input,
                 BodyRefused: _refused,
                 ClientDisconnected: _disconnected,
+                ServerStoppedAdvancing: _stopped,
                 HTTPException: _not_found,
             },
         )
@@ -126,6 +139,10 @@ class _AdminApi:
             ("DELETE", "/faults/{number:int}", self._remove_fault),
             ("POST", "/push", self._push),
             ("POST", "/reset", self._reset),
+            ("GET", "/clock", self._read_clock),
+            ("POST", "/clock/advance", self._advance_clock),
+            ("POST", "/clock/freeze", self._freeze_clock),
+            ("POST", "/clock/resume", self._resume_clock),
             ("PUT", "/scenario", self._replace),
             ("PUT", "/speed", self._set_speed),
         ]
@@ -154,7 +171,12 @@ class _AdminApi:
         since = None if read is None else _number("since", read)
         feed = None
         if "glance" in request.query_params:
-            feed = ChangeFeed(self._control, self._datetime, self._began.isoformat())
+            feed = ChangeFeed(
+                self._control,
+                self._datetime,
+                self._began.isoformat(),
+                manual_clock=self._clock if self._clock.kind == "manual" else None,
+            )
         calls = stream(self._control, self._datetime, self._driver.closing, since, feed)
         return StreamingResponse(calls, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
@@ -211,12 +233,28 @@ class _AdminApi:
         self._server.speed = (await _block(SpeedBlock, "speed", request)).speed
         return _JsonResponse(serializers.settings_json(self._control))
 
+    async def _read_clock(self, _: Request) -> Response:
+        return _JsonResponse(serializers.clock_json(self._clock, self._datetime))
+
+    async def _advance_clock(self, request: Request) -> Response:
+        block = await _block(AdvanceBlock, "advance", request)
+        result = await self._clock.advance(block.by, settle=block.settle)
+        return _JsonResponse({**serializers.clock_json(self._clock, self._datetime), **asdict(result)})
+
+    async def _freeze_clock(self, request: Request) -> Response:
+        self._clock.freeze()
+        return await self._read_clock(request)
+
+    async def _resume_clock(self, request: Request) -> Response:
+        self._clock.resume()
+        return await self._read_clock(request)
+
     # ------------------------------------------------------------------ helpers
     def _calls_json(self, calls: Calls) -> list[JSON]:
         return [serializers.call_json(call, self._datetime) for call in calls]
 
     def _datetime(self, at: float) -> datetime:
-        return self._began + timedelta(seconds=at - self._clock)
+        return self._began + timedelta(seconds=at - self._began_at)
 
 
 def _filtered(calls: Calls, request: Request) -> Calls:
@@ -284,6 +322,10 @@ def _refused(_: Request, error: Exception) -> Response:
 def _disconnected(_: Request, _error: Exception) -> Response:
     """Answer a client that disconnected while sending its body."""
     return Response(status_code=400)
+
+
+def _stopped(_: Request, error: Exception) -> Response:
+    return _JsonResponse({"problems": [{"text": str(error)}]}, 503)
 
 
 def _not_found(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from cometreel.engine import Call, Control
+from cometreel.engine.clock_control import ClockControl
 from cometreel.jsonvalue import JSON, encode
 from cometreel.serve.admin import serializers
 from cometreel.serve.admin.serializers import ToDatetime, call_json
@@ -28,9 +29,15 @@ class ChangeFeed:
     """Events for changes of the replay's state. `began` identifies the run, so that the console notices a restart."""
 
     def __init__(
-        self, control: Control, to_datetime: ToDatetime, began: str, clock: Callable[[], float] = time.monotonic
-    ):
+        self,
+        control: Control,
+        to_datetime: ToDatetime,
+        began: str,
+        clock: Callable[[], float] = time.monotonic,
+        manual_clock: ClockControl | None = None,
+    ) -> None:
         self._control, self._to_datetime, self._clock = control, to_datetime, clock
+        self._manual_clock = manual_clock
         self._sent: dict[str, bytes] = {}
         self._due = clock()
         self._began = began
@@ -56,6 +63,8 @@ class ChangeFeed:
         control = self._control
         yield "run", {"began": self._began}
         yield "settings", serializers.settings_json(control)
+        if self._manual_clock is not None:  # the real one changes all the time
+            yield "clock", serializers.clock_json(self._manual_clock, self._to_datetime)
         yield "exchanges", [exchange.name for exchange in control.scenario.exchanges[:MAX_ITEMS]]
         yield "overview", serializers.overview(control)
         yield (

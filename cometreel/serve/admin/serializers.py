@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias, cast
 
 from cometreel.engine import Call, ClientInfo, Control, FaultInfo, GivenUpEvent, SessionInfo
+from cometreel.engine.clock_control import ClockControl
 from cometreel.errors import FileInvalid, InputError, Problem
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.masking import masked, masked_text
@@ -15,6 +16,7 @@ from cometreel.masking import masked, masked_text
 __all__ = [
     "ToDatetime",
     "call_json",
+    "clock_json",
     "fault_json",
     "given_up_json",
     "overview",
@@ -27,7 +29,7 @@ LONGEST_BODY = 64 * 1024
 """The maximum length of a body; of a longer one, the beginning is shown as text."""
 
 ToDatetime: TypeAlias = Callable[[float], datetime]
-"""Converts seconds on the clock of the event loop to a date and time."""
+"""Converts seconds on the driver's clock to a date and time."""
 
 
 def call_json(call: Call, to_datetime: ToDatetime) -> JSONObject:
@@ -128,6 +130,11 @@ def settings_json(control: Control) -> JSONObject:
         },
         **settings,
     }
+
+
+def clock_json(clock: ClockControl, to_datetime: ToDatetime) -> JSONObject:
+    """Return the JSON of the clock."""
+    return {"clock": clock.kind, "frozen": clock.is_frozen, "now": _time(to_datetime(clock.now))}
 
 
 def overview(control: Control) -> JSONObject:

@@ -2,7 +2,7 @@
 
 import { eventStream, send } from "./api.js";
 
-const PARTS = ["settings", "exchanges", "overview", "sessions", "unplayed", "given_up", "faults"];
+const PARTS = ["settings", "clock", "exchanges", "overview", "sessions", "unplayed", "given_up", "faults"];
 const RETRY_DELAYS = [500, 1000, 2000, 4000]; // milliseconds until the next attempt
 
 export class Live {

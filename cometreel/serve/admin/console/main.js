@@ -3,6 +3,7 @@
 import { send } from "./api.js";
 import { showCall } from "./call.js";
 import { byId, element } from "./elements.js";
+import { showClock, startClock } from "./clock.js";
 import { showFaults, startFaults } from "./faults.js";
 import { Filters } from "./filters.js";
 import { showNumbers, showSettings, showState, startHead } from "./head.js";
@@ -125,6 +126,7 @@ live.on("state", showState);
 live.on("call", addCall);
 live.on("run", clear);
 live.on("settings", showSettings);
+live.on("clock", showClock);
 live.on("faults", showFaults);
 live.on("exchanges", (names) => suggest("exchanges", names));
 live.on("unplayed", storeFact("unplayed"));
@@ -151,6 +153,7 @@ document.addEventListener("keydown", (event) => {
 byId("pause").addEventListener("click", pause);
 
 startHead(clear);
+startClock();
 startTabs();
 startPush();
 startFaults();

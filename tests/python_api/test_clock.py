@@ -1,0 +1,187 @@
+"""`server.clock` over real sockets: the clock waits for clients, and tests need no sleep."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+import httpx
+import pytest
+
+import cometreel
+from cometreel.serve.background import CalledByServer, ServerStopped
+
+PATIENCE = 30.0
+SCENARIO = """\
+cometreel: 1
+bayeux: {endpoint: /cometd, advice: {timeout: 30000, interval: 0}, max_interval: 10s, deliver: all}
+exchanges:
+  - name: work
+    request: {method: GET, path: /work}
+    reply: {body: {done: true}}
+    events:
+      - {after: 45s, channel: /w, data: {n: 1}, count: 20, gap: 90s}
+"""
+
+
+class PollingClient:
+    """A CometD client whose polls a test can count, hold back and end."""
+
+    def __init__(self, url: str, *, headers: dict[str, str] | None = None) -> None:
+        self.http = httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False, headers=headers)
+        (reply,) = self.bayeux(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
+        self.client_id = reply["clientId"]
+        self.bodies: list[bytes] = []
+        self.poll()  # the first is not held
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def bayeux(self, **message: Any) -> Any:
+        reply = self.http.post("/cometd", json=[message])
+        self.body = reply.content
+        return reply.json()
+
+    def poll(self) -> Any:
+        replies = self.bayeux(channel="/meta/connect", connectionType="long-polling", clientId=self.client_id)
+        self.bodies.append(self.body)
+        return replies
+
+    @property
+    def data(self) -> list[Any]:
+        return [
+            message["data"]
+            for body in self.bodies
+            for message in httpx.Response(200, content=body).json()
+            if "data" in message
+        ]
+
+
+@contextmanager
+def polling(client: PollingClient) -> Iterator[None]:
+    """Let a client poll on a thread until the server stops."""
+
+    def polls() -> None:
+        while all(reply.get("successful", True) for reply in client.poll()):
+            pass
+
+    def until_the_end() -> None:
+        with suppress(httpx.HTTPError):
+            polls()
+
+    thread = threading.Thread(target=until_the_end)
+    thread.start()
+    try:
+        yield
+    finally:
+        client.http.close()
+        thread.join()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Connection": "close"}], ids=["keep-alive", "close"])
+def test_the_clock_never_overtakes_a_client_that_polls(headers: dict[str, str]):
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url, headers=headers) as client:
+        client.http.get("/work")
+        with polling(client):
+            result = server.clock.advance("30m", settle="20s")
+            assert client.data == [{"n": 1}] * 20
+            server.close()
+    assert (result.notifications, result.sessions_expired, result.clients_not_polling) == (20, 0, 0)
+
+
+def test_the_bytes_are_those_of_the_real_clock():
+    scenario = SCENARIO.replace("after: 45s", "after: 30ms").replace("gap: 90s", "gap: 20ms")
+
+    def conversation(clock: Any) -> list[bytes]:
+        with cometreel.replay(scenario, clock=clock, seed=1) as server, PollingClient(server.url) as client:
+            client.http.get("/work")
+            if clock == "manual":
+                with polling(client):
+                    server.clock.advance("1s", settle="20s")
+                    bodies = client.bodies[:21]
+                    server.close()
+                    return bodies
+            while len(client.bodies) < 21:
+                client.poll()
+            return client.bodies
+
+    assert conversation("manual") == conversation("real")
+
+
+def test_thirty_minutes_without_a_poll_expire_the_session():
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url) as client:
+        assert server.clock.advance("30m").sessions_expired == 1
+        (reply,) = client.poll()
+        assert reply["error"] == "402::Unknown client"
+
+
+def test_a_client_that_closes_its_connection_after_a_poll_is_not_waited_for():
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url) as client:
+        client.http.close()
+        result = server.clock.advance("11s", settle="1h")  # the test would time out
+        assert (result.sessions_expired, result.clients_not_polling) == (1, 0)
+
+
+def test_a_resumed_clock_runs_in_real_time():
+    with (
+        cometreel.replay(SCENARIO.replace("after: 45s", "after: 5ms"), clock="manual") as server,
+        PollingClient(server.url) as client,
+    ):
+        client.http.get("/work")
+        frozen = server.clock.now
+        assert (server.clock.now, server.clock.is_frozen) == (frozen, True)
+        server.clock.resume()
+        assert client.poll()[0]["data"] == {"n": 1}
+        server.clock.freeze()
+        assert server.clock.now == server.clock.now > frozen
+
+
+def test_a_stop_ends_an_advance():
+    with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url) as client:
+        failures: list[BaseException] = []
+
+        def advances() -> None:
+            try:
+                server.clock.advance("11s", settle="1h")
+            except cometreel.CometreelError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=advances)
+        thread.start()
+        client.http.get("/nothing")  # was answered while the clock waits
+        server.close()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        with pytest.raises(ServerStopped):
+            server.clock.advance("1s")
+
+
+def test_a_responder_cannot_advance_the_clock():
+    with cometreel.replay(SCENARIO, clock="manual") as server:
+
+        @server.register
+        def advances(request: cometreel.ResponderRequest) -> cometreel.Response | None:
+            with pytest.raises(CalledByServer):
+                server.clock.advance("1s")
+            return cometreel.Response({"refused": True})
+
+        assert httpx.get(server.url + "/any").json() == {"refused": True}
+
+
+def test_the_real_clock_can_be_read_and_not_moved():
+    with cometreel.replay(SCENARIO) as server:
+        assert server.clock.now <= server.clock.now
+        assert not server.clock.is_frozen
+        for command in (server.clock.freeze, server.clock.resume, lambda: server.clock.advance("1s")):
+            with pytest.raises(cometreel.OptionInvalid, match=r"^clock: the replay uses the real clock"):
+                command()
+
+
+def test_an_unknown_clock_is_refused():
+    with pytest.raises(cometreel.OptionInvalid, match=r"^clock: 'fast'; expected 'real' or 'manual'$"):
+        cometreel.replay(SCENARIO, clock="fast")  # type: ignore[arg-type]  # the error
