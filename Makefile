@@ -15,7 +15,6 @@ STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
 .PHONY: help setup demo load sample nox test compiled mutants simulate lint bench fuzz soak counts docs clean
-.PHONY: help setup demo load sample nox test simulate compiled lint bench counts docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from cometreel.jsonvalue import encode
+from cometreel.jsonvalue import JSON, encode
 from cometreel.load import (
     Acknowledged,
     Answered,
@@ -283,10 +283,11 @@ class LoadRun:
         """Return the request of an arrival; its body tells the server what it can't know."""
         kind, owner = arrival.kind, arrival.owner
         call = request_for(kind, owner)
+        body: dict[str, JSON]
         if self.plan.subscribes and arrival.draw % 5 == 0:
             planned, body = PlannedRequest("Subscribe", None), {"operationName": "Subscribe"}
         else:
-            planned, body = PlannedRequest(kind.entry, expectation_for(kind, owner)), call.body
+            planned, body = PlannedRequest(kind.entry, expectation_for(kind, owner)), {**call.body}
         told = {"entry": planned.entry, "owner": owner, "kind": kind.workbin_type}
         return planned, call.path, encode({**body, **told, "intended": repr(self.began + arrival.at)})
 

@@ -8,6 +8,7 @@ import pytest
 
 from cometreel.bayeux import BayeuxClient
 from cometreel.load import Arrival, ArrivalSchedule, Expectation, Ledger, Tally
+from cometreel.load.tally import TallyState
 from cometreel.load.outcomes import Answered, PendingRequest
 from cometreel.locust_agents.agent import Agent
 from tests.simulation.load_ledger import check_load, main
@@ -73,7 +74,13 @@ def _a_lost_session_is_not_counted(patch: pytest.MonkeyPatch) -> None:
 
 def _unsent_requests_are_not_merged(patch: pytest.MonkeyPatch) -> None:
     merge = Tally.merge
-    patch.setattr(Tally, "merge", lambda self, other: merge(self, {**other, "unsent": 0}))
+
+    def without_unsent(self: Tally, other: TallyState) -> None:
+        others = other.copy()
+        others["unsent"] = 0
+        merge(self, others)
+
+    patch.setattr(Tally, "merge", without_unsent)
 
 
 def _queued_requests_are_not_unsent(patch: pytest.MonkeyPatch) -> None:

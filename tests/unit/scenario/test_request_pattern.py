@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cometreel.jsonvalue import JSON
 from cometreel.scenario import Difference, Match, Mismatch, loads
 from cometreel.wire import Headers, Request
 
@@ -166,7 +167,7 @@ def test_an_id_that_the_session_has_bound_matches_no_other_value() -> None:
 
 def test_an_id_that_the_client_chooses_is_not_compared() -> None:
     head = HEAD.replace("exchanges", "correlation: workspace-v3\nexchanges")
-    live = {"operationId": "live", "n": 1}
+    live: dict[str, JSON] = {"operationId": "live", "n": 1}
     for body in ("{operationId: old, n: {$any: number}}", "{$partial: {operationId: old, n: 1}}"):
         scenario = loads(f"{head}{{method: POST, path: /x, body: {body}}}")
         request = scenario.normalize_request(Request(1, "POST", "/x", body=json.dumps(live).encode()))

@@ -277,6 +277,7 @@ def test_no_proposal_without_differences(start_run: StartRun) -> None:
     run = play(start_run(TEXT), BODY, BOTH)
     assert list(proposals(run.verdict(), run.script.sources, run.script.scenario.profile)) == []
 
+
 def test_several_missing_notifications_are_removed(start_run: StartRun) -> None:
     third: dict[str, JSON] = {"referenceId": 9, "kind": "third", "e": 5}
     text = TEXT + "      - {after: 90ms, channel: /v2/me/workbins, data: {referenceId: 1, kind: third, e: 5}}\n"
