@@ -8,8 +8,8 @@ import pytest
 
 from cometreel.bayeux import BayeuxClient
 from cometreel.load import Arrival, ArrivalSchedule, Expectation, Ledger, Tally
-from cometreel.load.tally import TallyState
 from cometreel.load.outcomes import Answered, PendingRequest
+from cometreel.load.tally import TallyState
 from cometreel.locust_agents.agent import Agent
 from tests.simulation.load_ledger import check_load, main
 
