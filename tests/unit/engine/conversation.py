@@ -206,7 +206,7 @@ class Client:
         for cookie in reply.headers.get_all("set-cookie") if self.keeps_cookies else ():
             name, _, value = cookie.partition(";")[0].partition("=")
             self.cookies[name] = value
-        if reply.request_id not in self.bayeux or reply.status != 200:
+        if reply.request_id not in self.bayeux or reply.status != 200 or not reply.body:
             self._receive(
                 reply.status, json.loads(reply.body) if reply.body[:1] in (b"{", b"[") else reply.body.decode()
             )
