@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON, same
@@ -32,8 +32,18 @@ def test_values_differ_exactly_if_they_are_not_the_same(one: JSON, other: JSON) 
     assert (value_changes(one, other) == []) is same(one, other)
 
 
+def _identifies_by_name(value: JSON) -> bool:
+    """True if an id is the name of its user: a recording replaces it by the name that the client sends."""
+    if isinstance(value, dict):
+        return (bool(value.get("id")) and value.get("id") == value.get("userName")) or any(
+            map(_identifies_by_name, value.values())
+        )
+    return isinstance(value, list) and any(map(_identifies_by_name, value))
+
+
 @given(VALUES)
 def test_redacted_and_live_value_are_masked_alike(value: JSON) -> None:
+    assume(not _identifies_by_name(value))
     masking = report_masking()
     masking.learn_names(value)
     masking.learn_names(masking.redact(value))
