@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.figures import heading, row
-from benchmarks.http_load import post, send
+from benchmarks.http_load import MeasuredExchange, post, send
 from benchmarks.server_processes import PATIENCE, ServerProcess, running
 from benchmarks.servers import PROGRAMS
 from cometreel.bayeux import BayeuxClient, Connected, Received, Send, parse_messages
@@ -40,6 +40,8 @@ exchanges:
       - {after: 6s, channel: /work, deliver: subscribers, data: {queue: two}, count: 500, gap: 57s}
 """
 """Two notifications within 5 s, then a poll that times out and one that is held for 22 s."""
+_POLLS = 1_500
+"""The number of polls of such a day; the pace of a client is measured with as many that are answered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,22 @@ class MeasuredDay:
     server_seconds: float
     """Processor time of the server meanwhile."""
     client_seconds: float = 0.0
-    """Processor time of the npm client meanwhile."""
+    """Processor time of the client meanwhile."""
 
 
 def bench(folder: Path) -> None:
     """Print the time of a working day, and the processor time of server and client."""
     heading(f"Clock: a working day (8 h, {NOTIFICATIONS:,} notifications, two expiries); load {os.getloadavg()[0]:.1f}")
-    with _day_server(folder) as server:
+    os.environ["COMETREEL_ADMIN_TOKEN"] = secrets.token_urlsafe()
+    with _server(folder, "manual") as server, _server(folder, "real") as at_once:
         ours = [asyncio.run(_day_of_our_client(server)) for _ in range(DAYS)]
-        npm = [_day_of_npm_cometd(server) for _ in range(DAYS)]
+        npm, alone = [], []
+        for _ in range(DAYS):
+            npm.append(_day_of_npm_cometd(server))
+            alone.append(_pace_of_npm_cometd(at_once))
     _print_day("our client", ours, " (goal: at most 2)", "")
     _print_day("npm cometd", npm, "", " (goal: at most 1)")
-    row("npm cometd: processor time of the client", [day.client_seconds for day in npm], "s")
-    row("npm cometd: the client's pace", [1000 * (d.seconds - d.server_seconds) / d.polls for d in npm], "ms per poll")
+    row(f"npm cometd: {_POLLS:,} polls that are answered at once", alone, "s")
 
 
 def _print_day(name: str, days: Sequence[MeasuredDay], goal: str, server_goal: str) -> None:
@@ -75,26 +80,28 @@ def _print_day(name: str, days: Sequence[MeasuredDay], goal: str, server_goal: s
     row(f"{name}: answered polls", [day.polls for day in days])
     row(f"{name}: expired sessions", [day.expired for day in days])
     row(f"{name}: the day{goal}", [day.seconds for day in days], "s")
-    row(f"{name}: processor time of the server{server_goal}", [day.server_seconds for day in days], "s")
+    row(f"{name}: server processor time{server_goal}", [day.server_seconds for day in days], "s")
+    row(f"{name}: client processor time", [day.client_seconds for day in days], "s")
 
 
 @contextmanager
-def _day_server(folder: Path) -> Iterator[ServerProcess]:
-    """Run `cometreel serve --clock manual`; its token is in the environment of this process."""
-    scenario = folder / "working-day.yaml"
-    scenario.write_text(SCENARIO)
-    os.environ["COMETREEL_ADMIN_TOKEN"] = secrets.token_urlsafe()
-    command = [str(PROGRAMS / "cometreel"), "serve", str(scenario), "--no-watch", "--clock", "manual"]
-    with running(command, folder / "working-day.log", r"^http://127\.0\.0\.1:(\d+)") as server:
+def _server(folder: Path, clock: str) -> Iterator[ServerProcess]:
+    """Run `cometreel serve`; with the real clock, it answers each poll at once."""
+    scenario = folder / f"working-day-{clock}.yaml"
+    scenario.write_text(SCENARIO if clock == "manual" else SCENARIO.replace("timeout: 30000", "timeout: 0"))
+    command = [str(PROGRAMS / "cometreel"), "serve", str(scenario), "--no-watch", "--clock", clock]
+    with running(command, folder / f"working-day-{clock}.log", r"^http://127\.0\.0\.1:(\d+)") as server:
         yield server
 
 
 async def _day_of_our_client(server: ServerProcess) -> MeasuredDay:
     """Advance the clock by 8 hours while a `BayeuxClient` polls."""
+    await _reset(server)
     client = _PollingClient(server.port)
     polling = asyncio.ensure_future(client.run())
     await client.is_ready.wait()
-    day = await _day(server)
+    before = time.process_time()
+    day = replace(await _day(server), client_seconds=time.process_time() - before)
     polling.cancel()
     await asyncio.gather(polling, return_exceptions=True)
     assert client.received == NOTIFICATIONS, f"the client received {client.received} notifications"
@@ -102,13 +109,41 @@ async def _day_of_our_client(server: ServerProcess) -> MeasuredDay:
 
 
 def _day_of_npm_cometd(server: ServerProcess) -> MeasuredDay:
-    command = ["node", str(CLIENT), f"http://127.0.0.1:{server.port}/cometd", str(NOTIFICATIONS)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    asyncio.run(_reset(server))
+    with _npm_cometd(server, "day", NOTIFICATIONS) as process:
         day = asyncio.run(_day(server))
         output, _ = process.communicate("end\n", timeout=PATIENCE)
     return replace(day, client_seconds=float(output))
+
+
+def _pace_of_npm_cometd(server: ServerProcess) -> float:
+    """Return the seconds that the client takes for the polls of a day, if each one is answered at once."""
+    with _npm_cometd(server, "pace", _POLLS) as process:
+        output, _ = process.communicate(timeout=PATIENCE)
+    return float(output)
+
+
+@contextmanager
+def _npm_cometd(server: ServerProcess, what: str, count: int) -> Iterator[subprocess.Popen[str]]:
+    command = ["node", str(CLIENT), f"http://127.0.0.1:{server.port}/cometd", what, str(count)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+async def _reset(server: ServerProcess) -> None:
+    streams = await asyncio.open_connection("127.0.0.1", server.port)
+    await send(*streams, replace(_admin_request("reset"), status=204))
+    streams[1].close()
+
+
+def _admin_request(command: str, body: bytes = b"") -> MeasuredExchange:
+    token = os.environ["COMETREEL_ADMIN_TOKEN"]
+    return post(f"/__reel__/{command}", body, Authorization=f"Bearer {token}")
 
 
 async def _day(server: ServerProcess) -> MeasuredDay:
@@ -117,8 +152,7 @@ async def _day(server: ServerProcess) -> MeasuredDay:
     await send(*streams, post("/work", b""))
     leaving, silent = [await _session_without_polls(server.port) for _ in range(2)]
     leaving.close()
-    token = os.environ["COMETREEL_ADMIN_TOKEN"]
-    eight_hours = post("/__reel__/clock/advance", b'{"by": "8h"}', Authorization=f"Bearer {token}")
+    eight_hours = _admin_request("clock/advance", b'{"by": "8h"}')
     processor, begin = server.cpu(), time.perf_counter()
     reply = await send(*streams, eight_hours)
     seconds, processor = time.perf_counter() - begin, server.cpu() - processor
