@@ -1,7 +1,8 @@
 """Measures a manual clock: a working day through real HTTP, with our Bayeux client and with npm's `cometd`.
 
-The day has 8 hours and 1,000 notifications. Two more sessions expire: the client of one closes its connection, that of the
-other keeps it open and never polls again, so that `advance` waits for it once.
+The day has 8 hours and 1,000 notifications. Two more sessions expire: the client of one closes its connection, that of
+the other keeps it open and never polls again, so that `advance` waits for it once.
+Server and client share all cores: they take turns, and a fixed core for each would measure the change of cores.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.figures import heading, row
 from benchmarks.http_load import MeasuredExchange, post, send
-from benchmarks.server_processes import PATIENCE, ServerProcess, running
+from benchmarks.server_processes import PATIENCE, ServerProcess, on_all_cores, running
 from benchmarks.servers import PROGRAMS
 from cometreel.bayeux import BayeuxClient, Connected, Received, Send, parse_messages
 from cometreel.jsonvalue import encode
@@ -64,7 +65,7 @@ def bench(folder: Path) -> None:
     """Print the time of a working day, and the processor time of server and client."""
     heading(f"Clock: a working day (8 h, {NOTIFICATIONS:,} notifications, two expiries); load {os.getloadavg()[0]:.1f}")
     os.environ["COMETREEL_ADMIN_TOKEN"] = secrets.token_urlsafe()
-    with _server(folder, "manual") as server, _server(folder, "real") as at_once:
+    with on_all_cores(), _server(folder, "manual") as server, _server(folder, "real") as at_once:
         ours = [asyncio.run(_day_of_our_client(server)) for _ in range(DAYS)]
         npm, alone = [], []
         for _ in range(DAYS):
@@ -90,7 +91,7 @@ def _server(folder: Path, clock: str) -> Iterator[ServerProcess]:
     scenario = folder / f"working-day-{clock}.yaml"
     scenario.write_text(SCENARIO if clock == "manual" else SCENARIO.replace("timeout: 30000", "timeout: 0"))
     command = [str(PROGRAMS / "cometreel"), "serve", str(scenario), "--no-watch", "--clock", clock]
-    with running(command, folder / f"working-day-{clock}.log", r"^http://127\.0\.0\.1:(\d+)") as server:
+    with running(command, folder / f"working-day-{clock}.log", r"^http://127\.0\.0\.1:(\d+)", pinned=False) as server:
         yield server
 
 
