@@ -24,6 +24,7 @@ from benchmarks import (
     sizes,
     startup,
     trace_post,
+    working_day,
 )
 from benchmarks.server_processes import TWO_CORES, on_client_core
 
@@ -40,6 +41,7 @@ BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
         "replaying": replaying.bench,
         "serving": serving.bench,
         "polls": polls.bench,
+        "clock": working_day.bench,
         "loading": loading.bench,
         "sizes": sizes.bench,
     }

@@ -84,11 +84,14 @@ def mitmdump(log: Path, *arguments: str) -> Iterator[ServerProcess]:
 
 
 @contextmanager
-def running(command: list[str], log: Path, announces: str) -> Iterator[ServerProcess]:
-    """Run a server on the server core until the block ends; the pattern `announces` finds its port in its output."""
+def running(command: list[str], log: Path, announces: str, *, pinned: bool = True) -> Iterator[ServerProcess]:
+    """Run a server until the block ends, on the server core or, not `pinned`, on the cores of this process.
+
+    The pattern `announces` finds its port in its output.
+    """
     with log.open("wb") as out:
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command] if TWO_CORES else command,
+            ["taskset", "-c", str(SERVER_CORE), *command] if TWO_CORES and pinned else command,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

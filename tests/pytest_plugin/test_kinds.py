@@ -287,3 +287,57 @@ def test_it(reel, given, sentence):
 """
     )
     assert ran.outcomes == {"passed": 3}
+
+
+def test_the_clock_of_a_reel_is_moved_by_the_test(run: Callable[..., Any]):
+    ran = run(
+        """
+import httpx, pytest
+
+HANDSHAKE = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+
+def expires(reel):
+    httpx.post(reel.url + "/api/v2/notifications", json=[HANDSHAKE])
+    return reel.clock.advance("30m").sessions_expired == 1
+
+@pytest.mark.reel("desktop.yaml", clock="manual")
+def test_marker(reel):
+    assert expires(reel)
+
+def test_play(reel):
+    assert expires(reel.play("desktop.yaml", clock="manual"))
+
+@pytest.mark.reel("desktop.yaml", clock="manual")
+def test_marker_and_play(reel):
+    assert expires(reel.play("desktop.yaml", clock="manual"))
+"""
+    )
+    assert ran.outcomes == {"passed": 3}
+
+
+def test_the_clock_of_a_reel_is_real_by_default(run: Callable[..., Any]):
+    ran = run(
+        """
+import pytest
+
+@pytest.mark.reel("desktop.yaml")
+def test_it(reel):
+    reel.clock.advance("30m")
+"""
+    )
+    assert ran.outcomes == {"failed": 1}
+    assert "OptionInvalid: clock: the replay uses the real clock; expected" in ran.text
+
+
+def test_an_invalid_clock_is_reported(run: Callable[..., Any]):
+    ran = run(
+        """
+import pytest
+
+@pytest.mark.reel("desktop.yaml", clock="fast")
+def test_it(reel):
+    pass
+"""
+    )
+    assert ran.outcomes == {"errors": 1}
+    assert "@pytest.mark.reel: clock: 'fast'; expected 'real' or 'manual'" in ran.text

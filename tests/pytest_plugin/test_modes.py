@@ -275,3 +275,18 @@ def test_recording_in_a_process_patched_by_gevent(record: Callable[..., Any], pr
     ran = record("me", "-p", "no:timeout", "-p", "no:asyncio", "-W", "ignore", subprocess=True, conftest=gevent)
     assert ran.outcomes == {"passed": 1}
     assert _exchanges(project.path / "new.yaml") == ["me"]
+
+
+def test_a_recording_has_no_clock(run: Callable[..., Any], upstream: Upstream):
+    ran = run(
+        """
+import cometreel, pytest
+
+@pytest.mark.reel("new.yaml", clock="manual")
+def test_it(reel):
+    with pytest.raises(cometreel.CometreelError, match="only url, calls and close"):
+        reel.clock
+""",
+        f"--reel-record={upstream.url}",
+    )
+    assert ran.outcomes == {"passed": 1}

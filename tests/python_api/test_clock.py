@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
@@ -143,20 +144,16 @@ def test_a_resumed_clock_runs_in_real_time():
 
 def test_a_stop_ends_an_advance():
     with cometreel.replay(SCENARIO, clock="manual") as server, PollingClient(server.url) as client:
-        failures: list[BaseException] = []
-
-        def advances() -> None:
-            try:
-                server.clock.advance("11s", settle="1h")
-            except cometreel.CometreelError as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=advances)
-        thread.start()
-        client.http.get("/nothing")  # was answered while the clock waits
-        server.close()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+        before = server.clock.now
+        with ThreadPoolExecutor(1) as pool:
+            advancing = pool.submit(server.clock.advance, "30m", settle="1h")
+            client.poll()  # times out after 30 s; then the clock waits for the next one
+            assert (round(server.clock.now - before, 3), advancing.done()) == (30.0, False)
+            server.close()
+            with pytest.raises(
+                cometreel.CometreelError, match=r"^advance: the server stopped before the end; expected"
+            ):
+                advancing.result(PATIENCE)
         with pytest.raises(ServerStopped):
             server.clock.advance("1s")
 

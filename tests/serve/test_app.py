@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 import brotli  # type: ignore[import-untyped]  # it comes without types
 import httpx
@@ -20,14 +21,14 @@ from starlette.types import Message, Receive, Scope, Send
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
-from cometreel.engine import Backend
+from cometreel.engine import AdvanceResult, Backend
 from cometreel.engine.driver import Driver
 from cometreel.jsonvalue import encode
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, ReplayApp, replay_app, serve_in_background
 from cometreel.serve.asgi import CONNECTION_CONTROL, connection_control_of
 from cometreel.serve.http_server import listen
-from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
+from tests.serve.conftest import ASKED, PATIENCE, SCENARIO, Desktop, Serve, calls, until
 
 Http = Callable[..., httpx.Client]
 Dial = Callable[[str], socket.socket]
@@ -260,6 +261,23 @@ def test_the_paths_of_the_admin_app_never_reach_the_engine():
         assert texts == ["admin", "admin", "a page"]
         assert client.get("/__reel__x").status_code == 404
         assert calls(served) == [("GET /api/v2/page", "a page"), ("GET /__reel__x", "missed")]
+
+
+def test_an_embedded_application_has_a_clock():
+    async def scene() -> tuple[Any, list[AdvanceResult]]:
+        scenario = loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint"))
+        async with replay_app(scenario, clock="manual")() as app:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://embedded", timeout=PATIENCE) as client:
+                slow = asyncio.ensure_future(client.get("/api/v2/slow"))
+                await client.post("/api/v2/notifications", content=HELLO)
+                assert app.clock is not None
+                advanced = [await app.clock.advance("59m"), await app.clock.advance("1m")]
+                return (await slow).json(), advanced
+
+    reply, advanced = asyncio.run(scene())
+    assert reply == {"statusCode": 0}
+    assert [one.sessions_expired for one in advanced] == [1, 0]
 
 
 HELLO = '[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]'

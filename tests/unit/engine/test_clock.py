@@ -40,8 +40,8 @@ exchanges:
 class ManualReplay:
     """A driver with a manual clock, and CometD clients that call it directly."""
 
-    def __init__(self, *, manual: bool = True) -> None:
-        backend = Backend(loads(SCENARIO))
+    def __init__(self, scenario: str = SCENARIO, *, manual: bool = True) -> None:
+        backend = Backend(loads(scenario))
         self.driver = Driver(backend, manual_clock=manual)
         self.clock = ClockControl(backend, self.driver)
         self.data: list[Any] = []
@@ -136,6 +136,75 @@ def test_a_client_that_polls_again_gets_each_notification_at_its_time():
 
     data = [{"n": 1, "at": "1970-01-01T00:10:00Z"}, {"n": 2}]
     assert run(scene()) == (result(1800.0, notifications=2, polls=58), data)
+
+
+def test_each_of_several_clients_gets_its_notifications_and_the_absent_one_expires():
+    async def scene() -> tuple[list[AdvanceResult], list[Any]]:
+        replay = ManualReplay(SCENARIO.replace("deliver: all", "deliver: subscribers"))
+        clients = [await replay.handshake() for _ in range(4)]
+        for client_id in clients:
+            await replay.bayeux(channel="/meta/subscribe", subscription="/w", clientId=client_id)
+        polling = [asyncio.ensure_future(replay.polls(client_id)) for client_id in clients[:3]]
+        await replay.ask("GET", "/work")
+        advanced = [await replay.clock.advance("15m"), await replay.clock.advance("15m")]
+        for each in polling:
+            each.cancel()
+        return advanced, [data["n"] for data in replay.data]
+
+    advanced, numbers = run(scene())
+    assert [(one.notifications, one.sessions_expired, one.clients_not_polling) for one in advanced] == [
+        (3, 1, 1),
+        (3, 0, 0),
+    ]
+    assert numbers == [1, 1, 1, 2, 2, 2]
+
+
+TIMELINE = """\
+cometreel: 1
+bayeux: {endpoint: /cometd, advice: {timeout: 30000, interval: 0}, require_cookie: false}
+session: {cookie: none}
+exchanges:
+  - name: slow
+    request: {method: GET, path: /slow}
+    reply: {after: 5m, body: {at: {$t: "{{ now }}"}}}
+timeline:
+  - {since: connect, after: 2h, channel: /shift, data: {at: {$t: "{{ now }}"}}, count: 2, gap: 2h, deliver: all}
+faults:
+  - {exchange: slow, nth: 2, delay: 1h}
+"""
+
+
+def test_the_timeline_follows_the_clock():
+    async def scene() -> list[list[Any]]:
+        replay = ManualReplay(TIMELINE)
+        polling = asyncio.ensure_future(replay.polls(await replay.handshake()))
+        await asyncio.sleep(0)
+        seen = []
+        for by in (7199, 1, 7199, 1, "8h"):
+            await replay.clock.advance(by)
+            seen.append([data["at"] for data in replay.data])
+            replay.data.clear()
+        polling.cancel()
+        return seen
+
+    assert run(scene()) == [[], ["1970-01-01T02:00:00Z"], [], ["1970-01-01T04:00:00Z"], []]
+
+
+def test_the_delay_of_a_fault_follows_the_clock():
+    async def scene() -> list[bool]:
+        replay = ManualReplay(TIMELINE)
+        seen = []
+        first = asyncio.ensure_future(replay.ask("GET", "/slow"))
+        for by in (299, 1):
+            await replay.clock.advance(by)
+            seen.append(first.done())
+        delayed = asyncio.ensure_future(replay.ask("GET", "/slow"))
+        for by in (3899, 1):
+            await replay.clock.advance(by)
+            seen.append(delayed.done())
+        return seen
+
+    assert run(scene()) == [False, True, False, True]
 
 
 def test_a_client_that_stops_polling_is_waited_for_once_and_then_expires():
