@@ -764,8 +764,6 @@ class Checker:
             for each in self._on_socket.get(number, ()):
                 if lose:
                     self._make_lossy(each)
-                elif each.acked:
-                    self._make_optional(each)
             for each in self._live:
                 if each.socket == number:
                     each.socket = None
@@ -773,8 +771,6 @@ class Checker:
         for waiting in (client, carried[0] if carried is not None else None):
             if waiting is not None:
                 waiting.in_flight.discard(number)
-                if waiting.acked:
-                    self._make_optional(waiting)
                 if lose:
                     self._make_lossy(waiting)
 
