@@ -155,3 +155,6 @@ class AckedOutbox:
         self._removed += len(self._messages)
         self._messages.clear()
         return tuple(message for _, message in unsent)
+
+
+copy_by_constructor(__name__)

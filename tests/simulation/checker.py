@@ -85,9 +85,7 @@ class Uncertain(NamedTuple):
     def of(session: LiveSession, arrivals: int) -> Uncertain:
         """Copy the state of a session."""
         counts, faults = dict(session.counts), dict(session.fault_counts)
-        return Uncertain(
-            session, arrivals, counts, set(session.used), session.highest, faults, dict(session.timeline)
-        )
+        return Uncertain(session, arrivals, counts, set(session.used), session.highest, faults, dict(session.timeline))
 
     def restore(self) -> None:
         """Undo the request."""
@@ -463,7 +461,7 @@ class Checker:
             return None
         return None if self.plan.options.require_cookie and found.browser != browser else found
 
-    def _read(  # noqa: C901  # a rule for each kind of message or owner
+    def _read(  # noqa: C901, PLR0912  # a rule for each kind of message or owner
         self,
         number: int,
         name: str,
