@@ -257,11 +257,11 @@ class Delivery:
                 self._end_poll(session, now)
             self._unbind(session, now)
             self._registry.restart_expiry(session, now)
-        for entry in socket.sent:
-            if entry is not None and isinstance(entry[1], int):
-                self._end_write(entry[0], entry[1], now, written=False)
-            elif entry is not None and entry[0].is_over:
-                self._drop(entry[0], (entry[1],), "client gone", now)
+        for session, sent in filter(None, socket.sent):
+            if isinstance(sent, int):
+                self._end_write(session, sent, now, written=False)
+            elif session.is_over:
+                self._drop(session, (sent,), "client gone", now)
 
     def _put_back(self, session: BayeuxSession, encoded: Sequence[EncodedMessage], now: float) -> None:
         if isinstance(session.outbox, Outbox) and not session.is_over and not session.outbox.put_back(encoded):
