@@ -25,6 +25,7 @@ TESTS = (
     "tests/golden",
     "tests/serve/test_both_paths.py",
     "tests/serve/test_reply_parts.py",
+    "tests/simulation/test_equal_bytes.py",
 )
 PURE = {
     "tests/unit/engine/test_session_identity.py::test_a_token_is_nowhere_in_the_state_of_the_engine": (

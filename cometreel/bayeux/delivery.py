@@ -132,6 +132,19 @@ class Delivery:
             elif session.socket is reply_channel:
                 self._push(session, session.socket)
         self._registry.effects += reply_channel.write(encoded, replies)
+        if encoded and session is not None and isinstance(session.outbox, AckedOutbox):
+            self._remember_acked(session, session.outbox, reply_channel)
+
+    def _remember_acked(self, session: BayeuxSession, outbox: AckedOutbox, reply_channel: ReplyChannel) -> None:
+        """Remember a write with all messages of an acknowledged session, until it is confirmed or has failed."""
+        position = outbox.start_write()
+        if self._registry.settings.on_hangup == "lose" or reply_channel.gone:
+            outbox.end_write(position, written=not reply_channel.gone)
+        elif isinstance(reply_channel, WebSocketReplyChannel):
+            reply_channel.remember(session, position)
+        else:
+            reply_channel.session, reply_channel.position = session, position
+            self.reply_channels[reply_channel.request_id] = reply_channel
 
     # ------------------------------------------------------------------ sockets
     def open(self, socket: WebSocketReplyChannel) -> None:
@@ -176,9 +189,10 @@ class Delivery:
         if socket is None:
             return
         del socket.sessions[session.client_id]
-        if session.is_over:
+        if session.is_over or session.acked:
             return
-        back = [entry[1] for entry in socket.sent if entry is not None and entry[0] is session]
+        sent = (entry[1] for entry in socket.sent if entry is not None and entry[0] is session)
+        back = [each for each in sent if isinstance(each, EncodedMessage)]
         if back:
             for index, entry in enumerate(socket.sent):
                 if entry is not None and entry[0] is session:
@@ -190,9 +204,11 @@ class Delivery:
         """Record that a reply, or the oldest unconfirmed frame, was written."""
         reply_channel = self.reply_channels.get(request_id)
         if isinstance(reply_channel, WebSocketReplyChannel):
-            reply_channel.confirm()
+            entry = reply_channel.confirm()
+            if entry is not None and isinstance(entry[1], int):
+                self._end_write(entry[0], entry[1], now, written=True)
         elif reply_channel is not None and reply_channel.session is not None:
-            self._reply_done(reply_channel, now)
+            self._reply_done(reply_channel, now, written=True)
 
     def gone(self, request_id: int, now: float) -> None:
         """Handle a client that disconnected, a reply that was not written, or a WebSocket that closed."""
@@ -205,17 +221,28 @@ class Delivery:
             if reply_channel.session.is_over:
                 self._drop(reply_channel.session, reply_channel.encoded, "client gone", now)
             self._put_back(reply_channel.session, reply_channel.encoded, now)
-            self._reply_done(reply_channel, now)
+            self._reply_done(reply_channel, now, written=False)
         else:
             reply_channel.gone = True
             self._lose_poll(reply_channel, now)
 
-    def _reply_done(self, reply_channel: HttpReplyChannel, now: float) -> None:
+    def _reply_done(self, reply_channel: HttpReplyChannel, now: float, *, written: bool) -> None:
         session, reply_channel.session = reply_channel.session, None
         del self.reply_channels[reply_channel.request_id]
-        if session is not None:
+        if session is None:
+            return
+        if session.acked:
+            self._end_write(session, reply_channel.position, now, written=written)
+        else:
             session.in_flight -= 1
             self.flush(session, now)
+
+    def _end_write(self, session: BayeuxSession, position: int, now: float, *, written: bool) -> None:
+        """End a write of an acknowledged session; if it was the last one, report what the session never received."""
+        if isinstance(session.outbox, AckedOutbox):
+            session.outbox.end_write(position, written=written)
+            if session.is_over:
+                self._drop(session, session.outbox.take_unsent(), "client gone", now)
 
     def _lose_poll(self, reply_channel: HttpReplyChannel, now: float) -> None:
         """End a held poll, unless the server behaves like real ones, which don't notice."""
@@ -230,9 +257,11 @@ class Delivery:
                 self._end_poll(session, now)
             self._unbind(session, now)
             self._registry.restart_expiry(session, now)
-        for entry in socket.sent:
-            if entry is not None and entry[0].is_over:
-                self._drop(entry[0], (entry[1],), "client gone", now)
+        for session, sent in filter(None, socket.sent):
+            if isinstance(sent, int):
+                self._end_write(session, sent, now, written=False)
+            elif session.is_over:
+                self._drop(session, (sent,), "client gone", now)
 
     def _put_back(self, session: BayeuxSession, encoded: Sequence[EncodedMessage], now: float) -> None:
         if isinstance(session.outbox, Outbox) and not session.is_over and not session.outbox.put_back(encoded):

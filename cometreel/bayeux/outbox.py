@@ -85,15 +85,17 @@ class AckedOutbox:
     """A bounded queue of messages that stay until the client acknowledges their batch (CometD ack extension).
 
     New messages are added to the open batch. Each `/meta/connect` reply closes the batch and contains its number and
-    all messages that aren't acknowledged; the client repeats the number in its next `/meta/connect`.
+    all messages that aren't acknowledged; the client repeats the number in its next `/meta/connect`. The position of a
+    message is the number of messages that were added before it.
     """
 
-    __slots__ = ("_batch", "_limit", "_messages", "dropped")
+    __slots__ = ("_batch", "_limit", "_messages", "_removed", "_writes", "_written", "dropped")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._messages: list[tuple[int, EncodedMessage]] = []
         self._batch = 1
+        self._removed = self._writes = self._written = 0
         self.dropped: tuple[EncodedMessage, ...] = ()
         """The messages that were dropped at the limit, until the caller removes them."""
 
@@ -111,6 +113,7 @@ class AckedOutbox:
         fits = len(self._messages) <= self._limit
         if not fits:
             self.dropped = (*self.dropped, self._messages.pop(0)[1])
+            self._removed += 1
         return fits
 
     def acknowledge(self, batch: float) -> None:
@@ -119,6 +122,7 @@ class AckedOutbox:
         while acknowledged < len(self._messages) and self._messages[acknowledged][0] <= batch:
             acknowledged += 1
         del self._messages[:acknowledged]
+        self._removed += acknowledged
 
     def close(self) -> int:
         """Close the open batch and return its number."""
@@ -129,11 +133,28 @@ class AckedOutbox:
         """Return all messages that aren't acknowledged; they stay in the queue."""
         return tuple(message for _, message in self._messages)
 
+    def start_write(self) -> int:
+        """Start to write all messages; return the position after the last one, for `end_write`."""
+        self._writes += 1
+        return self._removed + len(self._messages)
+
+    def end_write(self, position: int, *, written: bool) -> None:
+        """End a write of the messages before a position: they have reached the client, or the write has failed."""
+        self._writes -= 1
+        if written:
+            self._written = max(self._written, position)
+
     def take_unsent(self) -> tuple[EncodedMessage, ...]:
-        """Remove all messages, because the session has ended; return those of the open batch, which was never sent."""
-        unsent = tuple(message for batch, message in self._messages if batch == self._batch)
+        """Remove all messages of a session that has ended, and return those that were never written.
+
+        While messages are being written, nothing is removed or returned.
+        """
+        if self._writes:
+            return ()
+        unsent = self._messages[max(0, self._written - self._removed) :]
+        self._removed += len(self._messages)
         self._messages.clear()
-        return unsent
+        return tuple(message for _, message in unsent)
 
 
 copy_by_constructor(__name__)

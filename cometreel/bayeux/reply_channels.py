@@ -28,7 +28,7 @@ _NO_HEADERS = Headers()
 class HttpReplyChannel:
     """An HTTP request, which is answered once."""
 
-    __slots__ = ("callback", "encoded", "gone", "headers", "holder", "request_id", "session")
+    __slots__ = ("callback", "encoded", "gone", "headers", "holder", "position", "request_id", "session")
 
     def __init__(self, request_id: int, callback: str | None, headers: Iterable[tuple[str, str]]) -> None:
         self.request_id = request_id
@@ -40,6 +40,9 @@ class HttpReplyChannel:
         self.session: BayeuxSession | None = None
         """The session whose messages the reply carries, until it is written or has failed."""
         self.encoded: Sequence[EncodedMessage] = ()
+        """The messages that are queued again if the reply is not written."""
+        self.position = 0
+        """The position after its last message, if the session is acknowledged: these messages stay in the queue."""
 
     @property
     def transport(self) -> TransportName:
@@ -72,7 +75,7 @@ class HttpReplyChannel:
         return [Reply(self.request_id, status, headers, body)]
 
 
-UnconfirmedFrame: TypeAlias = "tuple[BayeuxSession, EncodedMessage] | None"
+UnconfirmedFrame: TypeAlias = "tuple[BayeuxSession, EncodedMessage | int] | None"
 _NOTHING_SENT: Final[deque[UnconfirmedFrame]] = deque(maxlen=0)
 """Shared by WebSockets without unconfirmed frames: there are thousands, and a deque takes 0.7 kB."""
 
@@ -93,7 +96,7 @@ class WebSocketReplyChannel:
         self.sessions: dict[str, BayeuxSession] = {}
         """The sessions whose messages are sent on this WebSocket."""
         self.sent = _NOTHING_SENT
-        """The message of each unconfirmed frame."""
+        """The message of each unconfirmed frame; for an acknowledged session, the position after its last message."""
 
     @property
     def request_id(self) -> int:
@@ -120,12 +123,18 @@ class WebSocketReplyChannel:
             self.sent = deque()
         return self.sent
 
-    def confirm(self) -> None:
-        """Forget the oldest unconfirmed frame, which was written."""
-        if self.sent:
-            self.sent.popleft()
-            if not self.sent:
-                self.sent = _NOTHING_SENT
+    def remember(self, session: BayeuxSession, position: int) -> None:
+        """Remember that the latest frame contains the messages of an acknowledged session before this position."""
+        self.sent[-1] = session, position
+
+    def confirm(self) -> UnconfirmedFrame:
+        """Remove and return the oldest unconfirmed frame, which was written."""
+        if not self.sent:
+            return None
+        oldest = self.sent.popleft()
+        if not self.sent:
+            self.sent = _NOTHING_SENT
+        return oldest
 
     def close(self, code: int) -> list[Effect]:
         """Close the WebSocket with a close code."""

@@ -16,6 +16,7 @@ import heapq
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Drop, Frame, Reply
@@ -69,6 +70,32 @@ class LiveClient:
     connected: bool = False
 
 
+class Uncertain(NamedTuple):
+    """The state of a session before a request that a client sends which may have expired."""
+
+    session: LiveSession
+    arrivals: int
+    counts: dict[str, int]
+    used: set[int]
+    highest: int
+    fault_counts: dict[int, int]
+    timeline: dict[int, list[DueEvent]]
+
+    @staticmethod
+    def of(session: LiveSession, arrivals: int) -> Uncertain:
+        """Copy the state of a session."""
+        counts, faults = dict(session.counts), dict(session.fault_counts)
+        return Uncertain(session, arrivals, counts, set(session.used), session.highest, faults, dict(session.timeline))
+
+    def restore(self) -> None:
+        """Undo the request."""
+        session = self.session
+        session.counts, session.used, session.highest = self.counts, self.used, self.highest
+        session.fault_counts.clear()
+        session.fault_counts.update(self.fault_counts)
+        session.timeline = self.timeline
+
+
 class Checker:
     """Reads the history of one run and collects the broken promises."""
 
@@ -97,6 +124,8 @@ class Checker:
         self._bayeux: dict[int, LiveClient] = {}
         self._on_socket: dict[int, list[LiveClient]] = {}
         """The clients that have used a WebSocket, by its request."""
+        self._uncertain: dict[int, Uncertain] = {}
+        """The requests of clients that may have expired."""
         self._lenient = False
         self.given_up: Counter[tuple[str, str]] = Counter()
         self.may_give_up: Counter[str] = Counter()
@@ -432,7 +461,7 @@ class Checker:
             return None
         return None if self.plan.options.require_cookie and found.browser != browser else found
 
-    def _read(  # noqa: C901  # a rule for each kind of message or owner
+    def _read(  # noqa: C901, PLR0912  # a rule for each kind of message or owner
         self,
         number: int,
         name: str,
@@ -449,6 +478,9 @@ class Checker:
             return
         self._bayeux[number] = client
         client.doubtful = self._is_doubtful(client)
+        self._uncertain.pop(number, None)
+        if client.doubtful:
+            self._uncertain[number] = Uncertain.of(session, self._arrivals)
         for message in meaning.messages:
             if not client.alive:
                 return
@@ -641,7 +673,7 @@ class Checker:
         if client is not None and not (client.acked or self._only_on_connect):
             client.owed_since = None  # the reply to a request carries what is due meanwhile
         if client is not None and b"402::" in reply.body:
-            self._notice_refusal(client)
+            self._notice_refusal(client, number)
         elif client is not None:
             client.doubtful = False
         if client is not None and reply.status == 200:
@@ -657,7 +689,7 @@ class Checker:
             else:
                 del self._handshakes[number]
         if "402::" in text and number in self._bayeux:
-            self._notice_refusal(self._bayeux[number])
+            self._notice_refusal(self._bayeux[number], number)
         elif number in self._bayeux and '"successful":true' in text:
             self._bayeux[number].doubtful = False
         if '"/meta/connect"' in text:
@@ -666,11 +698,16 @@ class Checker:
                 client.poll = client.owed_since = None
                 self._keep_alive(client, self._now)
 
-    def _notice_refusal(self, client: LiveClient) -> None:
-        """A client that may have expired is unknown, so it has expired."""
+    def _notice_refusal(self, client: LiveClient, number: int) -> None:
+        """A client that may have expired is unknown, so it has expired, and its request has no effect."""
         if self._is_doubtful(client):
             self._make_optional(client)
             self._end(client)
+            uncertain = self._uncertain.pop(number, None)
+            if uncertain is not None:
+                uncertain.restore()
+                for *_, arrival, event in self._due:
+                    event.cancelled = event.cancelled or arrival > uncertain.arrivals
         client.doubtful = False
 
     def _on_drop(self, number: int) -> None:
@@ -764,8 +801,6 @@ class Checker:
             for each in self._on_socket.get(number, ()):
                 if lose:
                     self._make_lossy(each)
-                elif each.acked:
-                    self._make_optional(each)
             for each in self._live:
                 if each.socket == number:
                     each.socket = None
@@ -773,8 +808,6 @@ class Checker:
         for waiting in (client, carried[0] if carried is not None else None):
             if waiting is not None:
                 waiting.in_flight.discard(number)
-                if waiting.acked:
-                    self._make_optional(waiting)
                 if lose:
                     self._make_lossy(waiting)
 

@@ -207,6 +207,8 @@ class Client:
     def calm(self) -> None:
         """Behave well from now on: poll until everything has been received."""
         self.fails, self.slow, self.holds_back, self.calm_now, self.retries = 0, 0.0, 0.0, True, 0
+        if self.socket is not None and not self._stalled:
+            self._take_stalled(self.socket)
         if self.wants and not self.polls:
             self.polls = True
             if self.client_id:
@@ -376,6 +378,8 @@ class Client:
         if self.fails:
             self.fails -= 1
             self.world.soon(lambda: self._fail(reply.request_id))
+            if not self.fails and self.socket is not None and self._queue:
+                self._fail_soon(self.socket)  # the frames before it are lost, too
         elif self.slow:
             seconds, self.slow = self.slow, 0.0
             self.world.after(seconds, lambda: self._take(reply))
@@ -391,7 +395,7 @@ class Client:
         if self.fails:
             self.fails -= 1
             if not self.fails:
-                self.world.soon(lambda: self._fail(number))
+                self._fail_soon(number)
         elif self.slow:
             seconds, self.slow, self._stalled = self.slow, 0.0, True
             self.world.after(seconds, lambda: self._take_stalled(number))
@@ -422,6 +426,9 @@ class Client:
             self.world.soon(lambda: self.world.deliver(self, number, None))
         else:
             self._take(Reply(number, 200, Headers(), b"".join(self._parts.pop(number))))
+
+    def _fail_soon(self, number: int) -> None:
+        self.world.soon(lambda: self._fail(number))
 
     def _fail(self, number: int) -> None:
         if number in self._open:

@@ -167,6 +167,7 @@ class Predictor:
         """Start the session of a client without identity to which a reply hands out a bound value."""
         session = self.start(anonymous.node, now, "provisional")
         session.counts, session.fault_counts = dict(anonymous.counts), anonymous.fault_counts
+        session.role, session.role_in_turn = anonymous.role, anonymous.role_in_turn
         session.has_requests = True
         return session
 
@@ -211,7 +212,7 @@ class Predictor:
     # ------------------------------------------------------------------ calls
     def call(self, session: LiveSession, meaning: Meaning, now: float, sender: str = "") -> Prediction:
         """Predict the reply to a call of an operation; status 404 if no exchange answers."""
-        operation = self._operations[meaning.operation]
+        operation, had_role = self._operations[meaning.operation], bool(session.role)
         chosen = self._choose(operation, session)
         if chosen is None:
             return Prediction(now, 404)
@@ -220,6 +221,8 @@ class Predictor:
         if operation.binds and session.kind == "anonymous":
             count = session
             session = self.fork(session, now)
+            if not had_role:
+                count.role, count.role_in_turn = "", False
             self._count(count, operation, variant, exchange)
         actions = self.triggered(session, exchange)
         if "status" in actions:

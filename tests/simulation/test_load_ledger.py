@@ -14,11 +14,13 @@ from cometreel.locust_agents.agent import Agent
 from tests.simulation.load_ledger import check_load, main
 
 SEEDS = range(1, 13)
+FAULTY_SEEDS = range(1, 12)
+"""A planted fault that no run of these seeds shows is not noticed."""
 
 
 def test_the_server_and_the_ledger_count_the_same():
     lines: list[str] = []
-    assert main(SEEDS, 20_000, lines.append), "\n".join(lines)
+    assert main(SEEDS, 6_000, lines.append), "\n".join(lines)
 
 
 def _duplicates_are_answers(patch: pytest.MonkeyPatch) -> None:
@@ -127,6 +129,6 @@ PLANTED: list[Callable[[pytest.MonkeyPatch], None]] = [
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__.strip("_"))
 def test_a_planted_fault_is_noticed(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch):
     plant(monkeypatch)
-    found = next((result for seed in range(1, 40) if (result := check_load(seed, 300)).differences), None)
+    found = next((result for seed in FAULTY_SEEDS if (result := check_load(seed, 300)).differences), None)
     assert found is not None
     assert len(found.transcript) <= 25

@@ -59,9 +59,27 @@ def test_all_dropped_messages_are_kept_until_the_caller_removes_them() -> None:
     assert numbers(outbox.dropped) == [1, 2]
 
 
-def test_at_the_end_only_the_messages_of_the_open_batch_were_never_sent() -> None:
+def test_at_the_end_only_the_messages_that_were_not_written_are_returned() -> None:
     outbox = AckedOutbox(9)
     outbox.put(message(1))
-    outbox.close()
     outbox.put(message(2))
-    assert (numbers(outbox.take_unsent()), len(outbox)) == ([2], 0)
+    first = outbox.start_write()
+    outbox.put(message(3))
+    second = outbox.start_write()
+    outbox.end_write(second, written=False)
+    assert numbers(outbox.take_unsent()) == []  # the first write can still succeed
+    outbox.end_write(first, written=True)
+    assert (numbers(outbox.take_unsent()), len(outbox)) == ([3], 0)
+
+
+def test_acknowledged_and_dropped_messages_are_not_returned_at_the_end() -> None:
+    outbox = AckedOutbox(2)
+    outbox.put(message(1))
+    written = outbox.start_write()
+    outbox.end_write(written, written=True)
+    batch = outbox.close()
+    outbox.put(message(2))
+    outbox.acknowledge(batch)
+    outbox.put(message(3))
+    outbox.put(message(4))
+    assert numbers(outbox.take_unsent()) == [3, 4]

@@ -719,11 +719,11 @@ def test_messages_that_were_sent_are_not_reported_when_their_session_ends(talk_w
     assert application.reports == [(2, "client gone")]
 
 
-def test_a_reply_that_was_not_written_is_reported_if_its_session_has_ended(talk_with: Any) -> None:
+@pytest.mark.parametrize("ack", [False, True])
+def test_a_reply_that_was_not_written_is_reported_if_its_session_has_ended(talk_with: Any, *, ack: bool) -> None:
     application = Reporting()
     talk = talk_with(application, confirm=False)
-    session = talk.handshake()
-    session.connect()
+    session = talk.open(ext={"ack": ack})
     session.deliver(1)
     answer = session.connect()
     session.send(session.message("/meta/disconnect"))
@@ -804,3 +804,31 @@ def test_messages_that_a_request_causes_for_its_own_session_are_in_its_reply_and
     replies = session.publish("/a", 1).json
     assert [reply.get("data") for reply in replies] == [1, None]
     assert poll.held
+
+
+def test_messages_of_an_acked_session_that_were_written_once_are_not_reported(talk_with: Any) -> None:
+    application = Reporting()
+    talk = talk_with(application, confirm=False)
+    session = talk.open(ext={"ack": True})
+    session.deliver(1)
+    first = session.connect()
+    session.deliver(2)
+    second = session.connect()
+    assert [message.get("data") for message in second.json] == [1, 2, None]
+    session.send(session.message("/meta/disconnect"))
+    talk.gone(second)
+    assert application.reports == []  # the first reply can still be written
+    talk.delivered(first)
+    assert application.reports == [(2, "client gone")]
+
+
+def test_messages_of_an_acked_session_whose_websocket_closed_are_reported_when_it_ends(talk_with: Any) -> None:
+    application = Reporting()
+    talk = talk_with(application, confirm=False)
+    session = talk.open_socket(ext={"ack": True})
+    session.deliver(1)
+    session.connect()
+    talk.gone(session.socket)
+    assert application.reports == []
+    talk.wait(50.0)
+    assert application.reports == [(1, "client gone")]
