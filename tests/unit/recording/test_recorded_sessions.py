@@ -183,6 +183,14 @@ def test_a_token_that_clients_with_cookies_share_joins_none_of_them(wire: Any) -
     assert wire.distil().summary.sessions == 2
 
 
+def test_a_session_that_is_known_by_its_cookie_is_not_joined_with_one_of_a_token(wire: Any) -> None:
+    token = [("Authorization", "Bearer 00Dxx!AQ0AQKf8.sNv3rVq")]  # invented
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    wire.call(1, "POST", "/query", {"q": 1}, {}, headers=token)
+    wire.call(2, "POST", "/query", {"q": 2}, {}, headers=[*token, *cookies(JSESSIONID="s1-0a1b2c3d")])
+    assert wire.distil().summary.sessions == 2
+
+
 def test_two_users_stay_two_sessions_although_a_later_request_has_the_cookies_of_both(wire: Any) -> None:
     kate, ann = (
         [("Authorization", "Basic " + b64encode(f"{name}:tr0ub4dor9".encode()).decode())] for name in ("kate", "ann")
