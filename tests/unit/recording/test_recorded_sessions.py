@@ -463,6 +463,8 @@ def test_a_literal_that_another_session_sends_under_another_name_names_no_role(w
         ([{"color": "red"}, {"color": "blue"}], [None, None]),
         ([{"color": ["red", "red"]}, {"color": ["blue", "blue"]}], ["red", "blue"]),
         ([{"agentId": "A1"}, {}], [None, None]),
+        ([{"agentId": "A1", "personId": "P1"}, {"agentId": "A1", "personId": "P2"}], ["P1", "P2"]),
+        ([{"agentEmail": "ann@corp.example"}, {"agentEmail": "bob@corp.example"}], [None, None]),
     ],
 )
 def test_the_id_of_a_role_is_the_only_value_under_a_name_and_different_in_each_session(
@@ -475,6 +477,13 @@ def test_the_id_of_a_role_is_the_only_value_under_a_name_and_different_in_each_s
         wire.call(number + 0.2, "GET", "/page", None, {"ok": True}, session=f"s{number}-0a1b2c3d")
         poll(wire, number + 0.4, f"c{number}", event("/chat", hello=number), JSESSIONID=f"s{number}-0a1b2c3d")
     assert [role.id for role in wire.distil().file.roles.values()] == ids
+
+
+def test_a_value_that_equals_the_name_of_a_later_user_stays_under_other_keys(wire: Any) -> None:
+    wire.call(0, "GET", "/places", None, {"kind": "sales", "owner": "sales"}, session="s1")
+    wire.login(1, "s1", "c1", "sales")
+    body = wire.distil().file.exchanges[0].reply.body
+    assert (body["kind"], body["owner"] == "sales") == ("sales", False)
 
 
 def test_the_user_of_a_session_is_that_of_its_first_reply(wire: Any) -> None:
