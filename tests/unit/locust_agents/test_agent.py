@@ -170,3 +170,13 @@ def test_an_agent_is_idle_when_its_last_queued_request_is_refused():
         request_stats(world, agent)
     world.advance(1.0)
     assert (world.outcomes, refused_before) == (["Refused"] * 3, [3])
+
+
+def test_a_401_right_after_the_login_does_not_log_in_again():
+    """The request may have been sent before the login."""
+    scenario = faulty(LOGIN, "{exchange: subscribe to each workbin, status: 401}")
+    world = World(scenario, SEEDED, AgentConfig(login="session", after_login=("Subscribe",)))
+    world.agent()
+    world.advance(4.0)
+    assert "Refused" in world.outcomes
+    assert sum(each.startswith("GET /api/v2/me?") for each in world.requests) == 2
