@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,14 +59,14 @@ class Mutant:
         if not 1 <= number <= len(offsets):
             raise self._invalid(f"nth is {number}, but the fragment occurs {len(offsets)} times in {self.where}")
         at = offsets[number - 1]
-        mutated = source[:at] + self.replace + source[at + len(self.find) :]
+        mutated = source[start:at] + self.replace + source[at + len(self.find) : end]
         try:
-            tree = ast.parse(mutated)
+            changed = _dump(mutated)
         except SyntaxError as error:
             raise self._invalid(f"the mutated module is not valid Python: {error}") from None
-        if ast.dump(tree) == ast.dump(ast.parse(source)):
+        if changed == _dump(source[start:end]):
             raise self._invalid("the mutated module equals the original")
-        return mutated
+        return source[:start] + mutated + source[end:]
 
     @property
     def where(self) -> str:
@@ -76,7 +77,7 @@ class Mutant:
         """Return the offsets of the function in the source, with its decorators."""
         if not self.name:
             return 0, len(source)
-        found = list(_definitions(ast.parse(source), self.name.split(".")))
+        found = list(_definitions(_parsed(source), self.name.split(".")))
         if not found:
             raise self._invalid(f"cometreel/{self.module} has no {self.name}")
         lines = [0]
@@ -115,6 +116,17 @@ def _read(entry: yaml.Node, place: str) -> Mutant:
     module, _, name = values.pop("function").partition(" ")
     nth = values.pop("nth", None)
     return Mutant(place, module, name.strip(), nth=None if nth is None else int(nth), **values)
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(source: str) -> ast.Module:
+    """Return the syntax tree of a module; the mutants of a module follow each other."""
+    return ast.parse(source)
+
+
+def _dump(lines: str) -> str:
+    """Return the syntax tree of a module or of one of its functions, which may be a method."""
+    return ast.dump(ast.parse(f"class _:\n{lines}" if lines[:1].isspace() else lines))
 
 
 def _definitions(node: ast.AST, names: list[str]) -> Iterator[Definition]:

@@ -6,6 +6,7 @@ pytest and large libraries, but neither the product nor tests: it forks for each
 
 from __future__ import annotations
 
+import compileall
 import importlib
 import json
 import os
@@ -41,7 +42,7 @@ MEMORY = 8 * 2**30
 """A test that needs more address space than this, in bytes, fails: some faults cause endless growth."""
 OPTIONS = (
     *("-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"),
-    "-Wignore::pytest.PytestAssertRewriteWarning",  # of plugins among the libraries
+    "--assert=plain",  # otherwise each order compiles the tests and the product again
 )
 
 
@@ -92,7 +93,7 @@ def measure(file: str, result: str) -> str:
     """Run a test file, and write the functions that its tests execute."""
     recorder = ExecutionRecorder()
     recorder.start(Path.cwd() / "cometreel")
-    code = pytest.main([*OPTIONS, "--assert=plain", "--timeout=600", file], plugins=[recorder])
+    code = pytest.main([*OPTIONS, "--timeout=600", file], plugins=[recorder])
     passed = code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
     Path(result).write_text(json.dumps(recorder.result(passed=passed)))
     return ""
@@ -101,7 +102,7 @@ def measure(file: str, result: str) -> str:
 def _in_child(order: dict[str, object], output: int) -> None:
     """Carry out an order in the child process, and write the result to the pipe."""
     os.setsid()
-    sys.dont_write_bytecode = "measure" not in order
+    sys.dont_write_bytecode = True  # that of a mutant could be taken for that of the next
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     nothing = os.open(os.devnull, os.O_RDWR)
     log = os.open(f"../{Path.cwd().name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -152,6 +153,8 @@ def carry_out(order: dict[str, object]) -> TestResult:
 
 def main() -> None:
     """Carry out orders until the input ends."""
+    for name in ("cometreel", "tests"):
+        compileall.compile_dir(name, quiet=2)
     for name in LIBRARIES:
         importlib.import_module(name)
     for line in sys.stdin:

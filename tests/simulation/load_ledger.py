@@ -80,7 +80,7 @@ _SHOWN = 24  # lines of a transcript
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What a seed chooses."""
+    """The choices of a seed."""
 
     seed: int
     habits: ServerHabits

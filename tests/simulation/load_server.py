@@ -57,7 +57,7 @@ class VirtualClock:
 
 @dataclass(frozen=True)
 class ServerHabits:
-    """What the server does wrong, as probabilities per POST or per poll, and its times in seconds."""
+    """The faults of the server, as probabilities per POST or per poll, and its times in seconds."""
 
     patience: float
     late: float
@@ -97,7 +97,7 @@ class ServedPost:
     early: list[tuple[float, str]] = field(default_factory=list)
     """The time and the wrong part of notifications that were received before the reply."""
     words: list[str] = field(default_factory=list)
-    """What the server counts for this POST."""
+    """The counts of the server for this POST."""
 
 
 @dataclass

@@ -523,8 +523,9 @@ def starts(client: Client) -> str:
     return str(body["sessionId"])
 
 
-def test_a_bound_value_is_new_for_each_session_and_identifies_it(conversation: Talk) -> None:
-    talk = conversation(BIND)
+@pytest.mark.parametrize("setting", ["", "  anonymous: each\n"])
+def test_a_bound_value_is_new_for_each_session_and_identifies_it(conversation: Talk, setting: str) -> None:
+    talk = conversation(BIND.replace("  bind:\n", f"{setting}  bind:\n"))
     a, b = talk.client("a"), talk.client("b")
     one, two = starts(a), starts(b)
     assert len({one, two, "recorded"}) == 3

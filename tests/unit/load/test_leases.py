@@ -135,6 +135,15 @@ def test_a_share_continues_where_its_worker_stopped_although_many_grants_were_lo
     assert two.shares == dict.fromkeys(range(SHARES // 2, SHARES), 4.9)
 
 
+def test_a_share_that_comes_back_before_the_master_knows_that_it_was_left_continues_there():
+    one = WorkerLeases("one")
+    for shares, served_until in (({"7": 0.0}, 0.0), ({}, 4.9), ({"7": 0.0}, 5.5)):
+        sequence = one.report(0, START + served_until)["sequence"]
+        grant: Grant = {"sequence": sequence, "term": TERM, "shares": shares, "agents": []}
+        one.apply_grant(grant, served_until, START + served_until)
+    assert one.shares == {7: 4.9}
+
+
 def test_late_and_outdated_grants_are_ignored():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     first, second = one.report(1, START), one.report(2, START + 1)

@@ -146,3 +146,37 @@ def test_notifications_of_subscriptions_are_not_unexpected():
     assert world.outcomes == ["Acknowledged"] * (1 + len(lines))
     assert any("workbinIds" in line.path for line in lines)
     assert any("Group=" in line.path for line in lines)
+
+
+def test_a_failed_login_is_repeated_until_the_server_accepts_it():
+    world = World(LOGIN, SEEDED, AgentConfig(login="session"))
+    world.down = True
+    agent = world.agent()
+    world.advance(5.0)
+    assert {*world.logins} == {"login failed: the connection was refused"}
+    assert not agent.ready.is_set()
+    world.down = False
+    world.advance(60.0)
+    assert (agent.ready.is_set(), world.logins[-1]) == (True, "")
+
+
+def test_an_agent_is_idle_when_its_last_queued_request_is_refused():
+    world = World(faulty(STATS, "{exchange: stats of place Place1, status: 500}"), SEEDED, AgentConfig())
+    agent = world.agent()
+    world.advance(1.0)
+    refused_before: list[int] = []
+    agent.on_idle = lambda: refused_before.append(len(world.outcomes))
+    for _ in range(3):
+        request_stats(world, agent)
+    world.advance(1.0)
+    assert (world.outcomes, refused_before) == (["Refused"] * 3, [3])
+
+
+def test_a_401_right_after_the_login_does_not_log_in_again():
+    """The request may have been sent before the login."""
+    scenario = faulty(LOGIN, "{exchange: subscribe to each workbin, status: 401}")
+    world = World(scenario, SEEDED, AgentConfig(login="session", after_login=("Subscribe",)))
+    world.agent()
+    world.advance(4.0)
+    assert "Refused" in world.outcomes
+    assert sum(each.startswith("GET /api/v2/me?") for each in world.requests) == 2

@@ -119,6 +119,21 @@ def test_two_rules_have_different_names(wire: Any) -> None:
     ]
 
 
+def test_a_place_that_carries_the_value_of_several_sessions_is_listed_once(wire: Any) -> None:
+    for number in (1, 2):
+        wire.call(number, "POST", "/sessions", {"app": number}, {"sessionId": f"{LATER}{number}"})
+    for at, number in enumerate((1, 2, 1, 2), start=3):
+        wire.call(at, "GET", "/orders", None, {"n": at}, headers=[("X-Session", f"{LATER}{number}")])
+    assert rules(wire.distil()) == [{"from": "$response.body#/sessionId", "in": ["$request.header.X-Session"]}]
+
+
+def test_a_referer_is_no_place_of_a_value(wire: Any) -> None:
+    wire.call(1, "POST", "/sessions", {}, {"sessionId": LATER})
+    wire.request(2, "GET", "/orders", headers=[("Referer", LATER), ("X-Session", LATER)])
+    (sent,) = [event for event in read_journal(wire.path)[1] if event.method == "GET"]
+    assert [*sent.values] == ["$request.header.X-Session"]
+
+
 def test_beyond_the_limit_the_value_that_was_handed_out_longest_ago_is_forgotten(
     wire: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

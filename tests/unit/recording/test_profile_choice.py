@@ -59,6 +59,14 @@ def test_a_recording_that_no_profile_explains_is_one_of_gws(wire: Any):
     assert wire.distil().file.correlation == "gws-v2"
 
 
+def test_a_notification_that_only_follows_a_call_explains_no_profile(wire: Any):
+    record(wire, DETECT).login(0, "s1", "c1")
+    wire.call(1, "POST", "/orders", {}, {"ok": True}, session="s1")
+    wire.poll(0.5, 2, "c1", {"channel": "/orders", "data": {"done": True}}, session="s1")
+    distilled = wire.distil()
+    assert (distilled.file.correlation, distilled.summary.correlated["reference"]) == ("gws-v2", 0)
+
+
 def test_a_journal_with_the_name_of_a_profile_keeps_it_and_detect_can_be_chosen(wire_of: Callable[..., Any]):
     wire = wire_of(profile_name="gws-v2")
     workspace_call(wire)

@@ -113,6 +113,19 @@ def test_a_known_cookie_that_joins_nothing_is_not_preferred(wire: Any) -> None:
     assert wire.distil().file.session.cookie == "WWE_CODE"
 
 
+def test_of_several_joining_cookies_the_one_with_more_calls_is_chosen(wire: Any) -> None:
+    connect(wire, 0, "c1", "/agent", early="e1-0a1b2c3d", late="l1-0a1b2c3d")
+    wire.call(1, "GET", "/page", None, {}, headers=cookies(early="e1-0a1b2c3d", late="l1-0a1b2c3d"))
+    wire.call(2, "GET", "/page", None, {}, headers=cookies(late="l1-0a1b2c3d"))
+    assert wire.distil().file.session.cookie == "late"
+
+
+def test_the_cookie_of_bayeux_is_no_session_cookie(wire: Any) -> None:
+    connect(wire, 0, "c1", "/agent", BAYEUX_BROWSER="b1-0a1b2c3d")
+    wire.call(1, "GET", "/page", None, {}, headers=cookies(BAYEUX_BROWSER="b1-0a1b2c3d"))
+    assert wire.distil().file.session.cookie == "none"
+
+
 def test_a_cookie_of_a_load_balancer_joins_nobody(wire: Any) -> None:
     for number in (1, 2):
         wire.call(number, "GET", "/page", None, {}, reply_headers=[("Set-Cookie", "ROUTE=node1-0a1b2c3d")])
@@ -167,6 +180,14 @@ def test_a_token_that_clients_with_cookies_share_joins_none_of_them(wire: Any) -
         both = [*token, *cookies(JSESSIONID=f"s{number}-0a1b2c3d")]
         flow = wire.bayeux(number, HANDSHAKE, headers=both)
         wire.reply(number, flow, accepted(f"c{number}", advice=ADVICE))
+    assert wire.distil().summary.sessions == 2
+
+
+def test_a_session_that_is_known_by_its_cookie_is_not_joined_with_one_of_a_token(wire: Any) -> None:
+    token = [("Authorization", "Bearer 00Dxx!AQ0AQKf8.sNv3rVq")]  # invented
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    wire.call(1, "POST", "/query", {"q": 1}, {}, headers=token)
+    wire.call(2, "POST", "/query", {"q": 2}, {}, headers=[*token, *cookies(JSESSIONID="s1-0a1b2c3d")])
     assert wire.distil().summary.sessions == 2
 
 
@@ -431,6 +452,47 @@ def test_a_literal_that_another_session_sends_under_another_name_names_no_role(w
         wire.call(number + 0.2, "GET", "/page", None, {"ok": True}, session=f"s{number}-0a1b2c3d")
         poll(wire, number + 0.4, f"c{number}", event("/chat", hello=number), JSESSIONID=f"s{number}-0a1b2c3d")
     assert [role.id for role in wire.distil().file.roles.values()] == [None, "A2"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "ids"),
+    [
+        ([{"agentId": "A1"}, {"agentId": "A2"}], ["A1", "A2"]),
+        ([{"agentId": "A1"}, {"agentId": ["A2", "A3"]}], [None, None]),
+        ([{"agentId": "A1"}, {"agentId": "A1"}], [None, None]),
+        ([{"color": "red"}, {"color": "blue"}], [None, None]),
+        ([{"color": ["red", "red"]}, {"color": ["blue", "blue"]}], ["red", "blue"]),
+        ([{"agentId": "A1"}, {}], [None, None]),
+        ([{"agentId": "A1", "personId": "P1"}, {"agentId": "A1", "personId": "P2"}], ["P1", "P2"]),
+        ([{"agentEmail": "ann@corp.example"}, {"agentEmail": "bob@corp.example"}], [None, None]),
+    ],
+)
+def test_the_id_of_a_role_is_the_only_value_under_a_name_and_different_in_each_session(
+    wire: Any, sent: list[JSON], ids: list[str | None]
+) -> None:
+    """Under a name that isn't that of a user, each session sends it twice."""
+    users(wire, 2)
+    for number, body in enumerate(sent, start=1):
+        wire.call(number, "POST", "/state", body, {"ok": True}, session=f"s{number}-0a1b2c3d")
+        wire.call(number + 0.2, "GET", "/page", None, {"ok": True}, session=f"s{number}-0a1b2c3d")
+        poll(wire, number + 0.4, f"c{number}", event("/chat", hello=number), JSESSIONID=f"s{number}-0a1b2c3d")
+    assert [role.id for role in wire.distil().file.roles.values()] == ids
+
+
+def test_a_value_that_equals_the_name_of_a_later_user_stays_under_other_keys(wire: Any) -> None:
+    wire.call(0, "GET", "/places", None, {"kind": "sales", "owner": "sales"}, session="s1")
+    wire.login(1, "s1", "c1", "sales")
+    body = wire.distil().file.exchanges[0].reply.body
+    assert (body["kind"], body["owner"] == "sales") == ("sales", False)
+
+
+def test_the_user_of_a_session_is_that_of_its_first_reply(wire: Any) -> None:
+    wire.login(0, "s1", "c1", "agent.1")
+    for at, number in ((1, 1), (2, 2)):
+        me: JSON = {"user": {"id": f"user-{number}", "userName": "agent.1"}}
+        wire.call(at, "GET", "/api/v2/me", None, me, session="s1")
+    (role,) = wire.distil().file.roles.values()
+    assert role.id == "user-1"
 
 
 def test_each_of_several_equal_reads_has_the_notification_that_followed_it(wire: Any) -> None:

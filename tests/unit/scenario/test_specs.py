@@ -101,6 +101,11 @@ def test_a_repeated_event_has_a_sequence_number() -> None:
     assert end.render(context) == EventOut({}, disconnect=True)
 
 
+def test_only_repeated_events_have_a_gap() -> None:
+    exchange, context = play("events: [{channel: /a, count: 2, gap: 1s}, {channel: /a, count: 1, gap: 1s}]")
+    assert [event.plan(context) for event in exchange.events] == [EventPlan(0.0, 2, 1.0), EventPlan(0.0, 1, 0.0)]
+
+
 def test_an_event_and_the_end_of_a_session_name_their_receivers() -> None:
     exchange, context = play("""events:
       - {channel: /a, data: 1, ext: {x: {$t: "{{ ref }}"}}, deliver: all}
