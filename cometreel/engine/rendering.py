@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import TypeAlias
 
 from cometreel.bayeux import EncodedMessage
@@ -142,11 +141,14 @@ class ExchangeRenderer:
         self._normalized, self._make_context = normalized, context
         self._profile, self._base, self._numbering = profile, base, numbering
         self._with_ref = with_ref
+        self._made: RenderContext | None = None  # mypyc compiles a `cached_property` to one that isn't cached
 
-    @cached_property
+    @property
     def _context(self) -> RenderContext:
-        context = self._make_context()
-        return replace(context, ref=self._numbering.ref) if self._with_ref else context
+        if self._made is None:
+            context = self._make_context()
+            self._made = replace(context, ref=self._numbering.ref) if self._with_ref else context
+        return self._made
 
     def reply(self, exchange: Exchange) -> ReplyOut | PublishReplyOut | None:
         """Render the reply.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from cometreel.jsonvalue import JSON, as_text
@@ -36,10 +36,16 @@ class Scope:
         self._place = place
         self._seq = seq
         self._count = count
+        self._variables: dict[str, object] | None = None  # mypyc compiles a `cached_property` to one that isn't cached
 
-    @cached_property
+    @property
     def variables(self) -> dict[str, object]:
-        """The variables by name."""
+        """The variables by name. All templates of one reply or event share them, with the numbers of random values."""
+        if self._variables is None:
+            self._variables = self._new_variables()
+        return self._variables
+
+    def _new_variables(self) -> dict[str, object]:
         context = self.context
         random = SeededRandom(context.seed, f"{self._place}/{self._seq}")
         return {

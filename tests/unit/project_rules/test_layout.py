@@ -41,3 +41,22 @@ def test_the_public_names_of_a_package_exist(name: str):
     package = importlib.import_module(name)
     assert [each for each in package.__all__ if not hasattr(package, each)] == []
     assert len(set(package.__all__)) == len(package.__all__)
+
+
+def test_compiled_modules_use_no_cached_property():
+    """The compiler mypyc makes it a property that is evaluated each time."""
+    setup = ast.parse((ROOT / "setup.py").read_text())
+    (compiled,) = (
+        ast.literal_eval(node.value)
+        for node in setup.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMPILED"
+    )
+    modules = [
+        ROOT / "cometreel" / package / f"{name}.py" for package in compiled for name in compiled[package].split()
+    ]
+    assert len(modules) > 50
+    assert [
+        str(path)
+        for path in modules
+        if "cached_property(" in path.read_text() or "@cached_property" in path.read_text()
+    ] == []
