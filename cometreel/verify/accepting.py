@@ -8,6 +8,7 @@ result is a proposal: the text of the file with these changes, and each differen
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.yaml_editing import ItemChange, edit_items
 from cometreel.verify.value_comparison import ChangeKind
-from cometreel.verify.verdict import Drift, Verdict
+from cometreel.verify.verdict import Drift, StepVerdict, Verdict
 
 __all__ = ["COMMENT", "proposals", "updated_files"]
 
@@ -39,20 +40,29 @@ def proposals(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile)
     The text keeps the comments and the formatting of everything that is not changed. If that is impossible, for example
     because an anchor is used in several places, the whole file is formatted anew, without its own comments.
     """
-    updated = dict(updated_files(verdict, sources, profile))
+    updated, steps = dict(updated_files(verdict, sources, profile)), _steps_by_name(verdict)
     for source in sources:
         path = source.document.file
         comments = {
-            number: lines for number, block in source.exchanges if (lines := _comments(verdict, source, block.name))
+            number: lines
+            for number, block in source.exchanges
+            if (lines := _comments([each for each in steps.get(block.name, ()) if each.position.file == path]))
         }
         if comments:
             file = updated.get(path, source.file())
             yield path, _edited(source, file, comments) or _formatted(source, file, comments)
 
 
-def _comments(verdict: Verdict, source: SourceFile, name: str) -> list[str]:
-    """Return one line for each difference of an exchange; with its session if it was sent by several."""
-    steps = [step for step in verdict.steps if step.name == name and step.position.file == source.document.file]
+def _steps_by_name(verdict: Verdict) -> Mapping[str, Sequence[StepVerdict]]:
+    """Return the steps of each exchange that has any, in their order."""
+    steps: dict[str, list[StepVerdict]] = defaultdict(list)
+    for step in verdict.steps:
+        steps[step.name].append(step)
+    return steps
+
+
+def _comments(steps: Sequence[StepVerdict]) -> list[str]:
+    """Return one line for each difference of the steps of an exchange; with the session if several sent it."""
     lines = [
         f"{COMMENT}{f'{step.session}: ' if len(steps) > 1 else ''}{drift}" for step in steps for drift in step.drifts
     ]
@@ -100,20 +110,17 @@ def updated_files(
     verdict: Verdict, sources: Sequence[SourceFile], profile: Profile
 ) -> Iterator[tuple[str, ScenarioBlock]]:
     """Yield the path and the updated content of each file that changes."""
+    steps = _steps_by_name(verdict)
     for source in sources:
         changed = {
-            number: _updated(block, drifts, profile)
+            number: _updated(block, first.drifts, profile)
             for number, block in source.exchanges
-            if (drifts := _drifts_of(verdict, block.name))
+            for first in steps.get(block.name, ())[:1]
+            if first.drifts
         }
         if changed:
             blocks = [changed.get(number, block) for number, block in source.exchanges]
             yield source.document.file, source.file().model_copy(update={"exchanges": blocks})
-
-
-def _drifts_of(verdict: Verdict, name: str) -> list[Drift]:
-    steps = [step for step in verdict.steps if step.name == name]
-    return list(steps[0].drifts) if steps else []
 
 
 def _updated(block: ExchangeBlock, drifts: Sequence[Drift], profile: Profile) -> ExchangeBlock:
