@@ -31,11 +31,6 @@ class ManualClock:
         self.changed: Callable[[], None] = _nothing
         """Called when a client has sent something, has read something or is gone."""
 
-    @property
-    def is_frozen(self) -> bool:
-        """True if the time stands still."""
-        return self._stands_at is not None
-
     def time(self) -> float:
         """Return the current time."""
         return self._real() + self._offset if self._stands_at is None else self._stands_at

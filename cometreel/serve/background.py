@@ -136,7 +136,7 @@ class BackgroundServer(Generic[A]):
             if ended.cancelled():
                 results.put(partial(_raise, ServerStopped(f"the server at {self.url} has been stopped")))
             else:
-                results.put(ended.result if ended.exception() is None else partial(_raise, ended.exception()))
+                results.put(ended.result)
 
         task = asyncio.get_running_loop().create_task(function())
         self._tasks.add(task)
@@ -223,6 +223,5 @@ def _outcome(function: Callable[[], T]) -> Callable[[], T]:
     return lambda: result
 
 
-def _raise(error: BaseException | None) -> NoReturn:
-    assert error is not None
+def _raise(error: BaseException) -> NoReturn:
     raise error
