@@ -30,6 +30,11 @@ def post(path: str, body: bytes, **headers: str) -> MeasuredExchange:
     return MeasuredExchange(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
+def handshake_message(transport: str = "long-polling") -> dict[str, object]:
+    """Return the handshake of a CometD client with one transport."""
+    return {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": [transport]}
+
+
 async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: MeasuredExchange) -> bytes:
     """Send one request and return head and body of its reply.
 

@@ -14,7 +14,7 @@ import sys
 import uvloop
 
 from benchmarks.engine import PATH, collect_garbage_less_often, scenario
-from benchmarks.http_load import post
+from benchmarks.http_load import handshake_message, post
 from benchmarks.loads.poll_clients import SET_COOKIE
 from benchmarks.request_time import Discarding
 from benchmarks.server_processes import ServerProcess
@@ -55,7 +55,7 @@ def _open(context: ServerContext, last: list[bytes]) -> HttpConnection:
     """Open a session and hold its poll."""
     connection = HttpConnection(context)
     connection.connection_made(CapturingTransport(last))
-    handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    handshake = handshake_message()
     connection.data_received(post(PATH, json.dumps([handshake]).encode()).request)
     head, _, body = last.pop().partition(b"\r\n\r\n")
     cookies = "; ".join(cookie.decode() for cookie in SET_COOKIE.findall(head))

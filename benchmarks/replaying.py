@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import heading, in_turn, row
-from benchmarks.http_load import MeasuredExchange, post, requests_per_second, send
+from benchmarks.http_load import MeasuredExchange, handshake_message, post, requests_per_second, send
 from benchmarks.server_processes import PATIENCE, ServerProcess, mitmdump
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def bench(folder: Path) -> None:
 async def _poll(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> MeasuredExchange:
     """Open a CometD session on this connection and return the next poll, which will be held."""
     path = "/api/v2/notifications"
-    handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    handshake = handshake_message()
     reply = await send(reader, writer, post(path, json.dumps([handshake]).encode()))
     client = json.loads(reply.split(b"\r\n\r\n", 1)[1])[0]["clientId"]
     poll = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": client}

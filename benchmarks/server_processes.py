@@ -31,6 +31,10 @@ class ServerProcess:
         assert found
         return int(found[1]) * 1024
 
+    def descriptors(self) -> int:
+        """Return the number of open file descriptors."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208  # the server opens and closes some meanwhile
+
     def cpu(self) -> float:
         """Return the CPU time of the process and its children, in seconds."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Self
 
-from benchmarks.http_load import MeasuredExchange, post, send
+from benchmarks.http_load import MeasuredExchange, handshake_message, post, send
 
 ENDPOINT = "/api/v2/notifications"
 _COOKIE = re.compile(rb"set-cookie: *([^;\r]+)", re.IGNORECASE)
@@ -32,12 +32,7 @@ class PollingSession:
     async def open(cls, port: int) -> Self:
         """Handshake and poll once; the next poll is held."""
         session = cls(port, *await asyncio.open_connection("127.0.0.1", port, limit=4096))
-        handshake: dict[str, object] = {
-            "channel": "/meta/handshake",
-            "version": "1.0",
-            "supportedConnectionTypes": ["long-polling"],
-        }
-        answer = await session._exchange(handshake)
+        answer = await session._exchange(handshake_message())
         session.client_id = answer[-1]["clientId"]
         await session._exchange({**session._connect(), "advice": {"timeout": 0}})
         return session

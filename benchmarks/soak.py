@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import math
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -98,7 +97,7 @@ async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], So
                 failed.result()
             now, total, spent = time.monotonic(), sum(clients.exchanges.values()), server.cpu()
             samples.append(
-                Sample(now - begin, server.memory() / 1e6, _descriptors(server), (total - done) / (now - at))
+                Sample(now - begin, server.memory() / 1e6, server.descriptors(), (total - done) / (now - at))
             )
             used = (spent - cpu) / (now - at)
             if now - begin < RAMP * seconds and used > 0:
@@ -110,10 +109,6 @@ async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], So
         with suppress(Exception):
             await asyncio.gather(*running, return_exceptions=True)
     return samples, clients
-
-
-def _descriptors(server: ServerProcess) -> int:
-    return len(os.listdir(f"/proc/{server.pid}/fd"))  # noqa: PTH208  # the server opens and closes some meanwhile
 
 
 def plot(samples: Sequence[Sample], found: dict[str, Slope]) -> str:

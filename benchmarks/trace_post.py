@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Final
 
 from benchmarks import engine
+from benchmarks.http_load import handshake_message
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, replay_app
 from cometreel.serve.admin.auth import AdminAuth
@@ -121,7 +122,7 @@ async def _trace() -> Trace:
 
 
 async def _hold_poll(client: Client) -> None:
-    handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    handshake = handshake_message()
     client_id = json.loads(await client.post(engine.PATH, [handshake]))[0]["clientId"]
     connect = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": client_id}
     await client.post(engine.PATH, [connect])

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.figures import heading, row
-from benchmarks.http_load import MeasuredExchange, post, send
+from benchmarks.http_load import MeasuredExchange, handshake_message, post, send
 from benchmarks.server_processes import PATIENCE, ServerProcess, on_all_cores, running
 from benchmarks.servers import PROGRAMS
 from cometreel.bayeux import BayeuxClient, Connected, Received, Send, parse_messages
@@ -166,7 +166,7 @@ async def _day(server: ServerProcess) -> MeasuredDay:
 
 async def _session_without_polls(port: int) -> asyncio.StreamWriter:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    handshake = handshake_message()
     await send(reader, writer, post("/cometd", json.dumps([handshake]).encode()))
     return writer
 

@@ -17,7 +17,7 @@ import time
 import uvloop
 
 from benchmarks.engine import PATH, request_body
-from benchmarks.http_load import post
+from benchmarks.http_load import handshake_message, post
 
 OPENING = 45.0  # seconds; on a busy machine fewer sessions are opened
 AT_ONCE = 100  # sessions that are opened concurrently
@@ -43,7 +43,7 @@ class HeldPollClient(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as for any TCP client
         """Send the handshake."""
         self.transport = transport
-        handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+        handshake = handshake_message()
         transport.write(post(PATH, json.dumps([handshake]).encode()).request)
 
     def data_received(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from websockets.asyncio.client import connect
 
 from benchmarks.engine import PATH, request_body
-from benchmarks.http_load import MeasuredExchange, post, send
+from benchmarks.http_load import MeasuredExchange, handshake_message, post, send
 from benchmarks.loads.poll_clients import SET_COOKIE
 
 __all__ = ["TRANSPORTS", "SoakClients"]
@@ -66,7 +66,7 @@ class SoakClients:
         calls = await self._connected(stack)
         cookies = _cookies(await send(*calls, post("/api/v2/workbins", BODY)))
         bayeux = await self._opened(transport, cookies, stack)
-        (shaken,) = json.loads(await bayeux(list(_handshake(transport, ids))))
+        (shaken,) = json.loads(await bayeux([{**handshake_message(transport), "id": str(next(ids))}]))
         about: dict[str, object] = {"clientId": shaken["clientId"]}
         poll = {"channel": "/meta/connect", "connectionType": transport, **about}
         await bayeux([{**poll, "id": str(next(ids)), "advice": {"timeout": 0}}])
@@ -124,15 +124,6 @@ class SoakClients:
             return called[1]
 
         return by_get
-
-
-def _handshake(transport: str, ids: Iterator[int]) -> Iterator[dict[str, object]]:
-    yield {
-        "channel": "/meta/handshake",
-        "id": str(next(ids)),
-        "version": "1.0",
-        "supportedConnectionTypes": [transport],
-    }
 
 
 async def _with_notification(bayeux: SendMessages, poll: dict[str, object], ids: Iterator[int]) -> None:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from cometreel.engine import Backend, ReplaySettings
+from cometreel.engine.id_generator import IdGenerator
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import decode
 from cometreel.recording import distill, load_policy
@@ -217,18 +218,7 @@ def check_bayeux(body: bytes) -> None:
 
 
 _HANDSHAKE = b'[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]'
-_CLIENT = decode(
-    next(
-        effect.body
-        for effect in Backend(loads(TABLE_SCENARIO), ReplaySettings(seed="1")).receive(
-            Request(1, "POST", ENDPOINT, body=_HANDSHAKE), 0.0
-        )
-        if isinstance(effect, Reply)
-    )
-)
-assert isinstance(_CLIENT, list)
-assert isinstance(_CLIENT[0], dict)
-CLIENT_ID = str(_CLIENT[0]["clientId"])
+CLIENT_ID = IdGenerator("1", None, "").new("client")
 """The id of the first client under this seed."""
 _POLL = b'[{"channel":"/meta/connect","connectionType":"long-polling","clientId":"%b"}]' % CLIENT_ID.encode()
 

@@ -25,13 +25,13 @@ BYTES = [
     *(b"HEAD ", b"HTTP/1.0", b"Host: y\r\n", b"Connection: close\r\n", b"Transfer-Encoding: chunked\r\n"),
     *(b"Content-Length: 5\r\n", b"Expect: 100-continue\r\n", b"/meta/connect", b"/meta/handshake", b"/**", b"../"),
 ]
+NESTED: tuple[JSON, ...] = ([], [[]], [1], {}, {"": ""}, {"$any": "string"}, {"$t": "x"}, {"$regex": "("}, [{}])
 VALUES: list[JSON] = [
     *(None, True, False, 0, -1, 1, 2**31, -(2**63), 10**40, 0.5, 1e300, "", "x", "é" * 300, "\0", "\n", "\ud800"),
     *("$t", "{{ x }}", "{{ 9 ** 9 }}", "//", "/meta/connect", "/meta/handshake", "/**", "5s", "-1ms", "9" * 40),
+    *NESTED,
 ]
-"""Unusual values, with those of `NESTED`."""
-NESTED: tuple[JSON, ...] = ([], [[]], [1], {}, {"": ""}, {"$any": "string"}, {"$t": "x"}, {"$regex": "("}, [{}])
-VALUES += NESTED
+"""Unusual values."""
 
 
 @st.composite

@@ -35,7 +35,7 @@ from cometreel.scenario.model import (
     TimelineBlock,
 )
 from cometreel.scenario.python_scenario import Scenario
-from cometreel.scenario.python_values import ReplyMarker
+from cometreel.scenario.python_values import JSONPattern, ReplyMarker
 
 ENDPOINT = "/cometd"
 
@@ -305,14 +305,14 @@ def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
         return request("POST", f"/{name}", form={"n": number})
     if operation.trigger == "header":
         return request("GET", f"/{name}", headers={"X-Call": name})
-    bodies: dict[str, JSON] = {
+    bodies: dict[str, JSONPattern] = {
         "literal": {"op": name},
-        "any": {"op": name, "n": markers.any("integer")},  # type: ignore[dict-item]  # a marker is a pattern
-        "capture": {"op": name, "n": number},  # type: ignore[dict-item]
-        "keep": {"op": name, "n": markers.capture("session.kept")},  # type: ignore[dict-item]
-        "one-of": {"op": markers.one_of(name, name.upper()), "n": markers.any("integer")},  # type: ignore[dict-item]
-        "partial": markers.partial({"op": name}),  # type: ignore[dict-item]
-        "regex": {"op": markers.regex(f"^{name}-(?P<n>[0-9]+)$")},  # type: ignore[dict-item]
+        "any": {"op": name, "n": markers.any("integer")},
+        "capture": {"op": name, "n": number},
+        "keep": {"op": name, "n": markers.capture("session.kept")},
+        "one-of": {"op": markers.one_of(name, name.upper()), "n": markers.any("integer")},
+        "partial": markers.partial({"op": name}),
+        "regex": {"op": markers.regex(f"^{name}-(?P<n>[0-9]+)$")},
     }
     return request("POST", "/calls", body=bodies[operation.trigger])
 
@@ -379,4 +379,4 @@ def _fault(planned: PlannedFault) -> FaultBlock:
         "error": {"error": "402::Unknown client"},
     }
     target = {"meta": planned.target} if planned.is_meta else {"exchange": planned.target}
-    return fault(**target, nth=planned.nth, every=planned.every, **actions[planned.action])  # type: ignore[arg-type]
+    return fault(**target, nth=planned.nth, every=planned.every, **actions[planned.action])  # type: ignore[arg-type]  # the members of each action differ
