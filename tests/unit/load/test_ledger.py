@@ -276,16 +276,6 @@ def test_a_reference_in_a_late_reply_belongs_to_the_latest_post_with_it():
     assert ledger.notified(stats(66), 22.2) == [Answered(third, 22.2, late=False)]
 
 
-def test_a_late_reply_does_not_take_a_reference_from_a_later_post():
-    ledger = a_ledger()
-    first = ledger.sent(PLACE, 0.0, 0.0)
-    assert ledger.advance(10.0) == [Refused(first, 10.0, Failure.REPLY)]
-    second = ledger.sent(PLACE, 11.0, 11.0)
-    ledger.replied(second, 200, ok(66), 11.1)
-    assert ledger.replied(first, 200, ok(66), 11.2) == []
-    assert ledger.notified(stats(66), 11.3) == [Answered(second, 11.3, late=False)]
-
-
 def test_a_lost_session_keeps_open_exchanges():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
