@@ -44,6 +44,7 @@ _KINDS = {
     "model_attributes_type": "a mapping",
 }
 _EXAMPLES = {
+    "by": "by: 8h",
     "channel": "channel: /v2/me/workbins",
     "data": "data: {messageType: WorkbinContentMessage}",
     "event": "event: /placeId",
