@@ -57,6 +57,7 @@ def _open(context: ServerContext, last: list[bytes]) -> HttpConnection:
     connection.connection_made(CapturingTransport(last))
     handshake = handshake_message()
     connection.data_received(post(PATH, json.dumps([handshake]).encode()).request)
+    context.replies.write()
     head, _, body = last.pop().partition(b"\r\n\r\n")
     cookies = "; ".join(cookie.decode() for cookie in SET_COOKIE.findall(head))
     connect = {
@@ -65,8 +66,10 @@ def _open(context: ServerContext, last: list[bytes]) -> HttpConnection:
         "clientId": json.loads(body)[-1]["clientId"],
     }
     connection.data_received(post(PATH, json.dumps([connect]).encode(), Cookie=cookies).request)
+    context.replies.write()
     last.pop()  # the first poll is answered at once
     connection.data_received(post(PATH, json.dumps([connect]).encode(), Cookie=cookies).request)
+    context.replies.write()
     assert not last, "the poll was not held"
     return connection
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cometreel.engine.id_generator import IdGenerator
@@ -43,7 +43,7 @@ SessionKind: TypeAlias = Literal["full", "provisional", "anonymous"]
 """A session whose client has returned; one whose client has not; one that requests without identity share."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(init=False, slots=True, eq=False)
 class Session:
     """One HTTP session."""
 
@@ -54,58 +54,69 @@ class Session:
     references: References
     serial: int
     """The number that its cookie and its token are generated from; unique in a run, even after a reset."""
-    kind: SessionKind = "full"
-    ended: bool = False
-    """True if no later request can belong to it."""
-    has_requests: bool = False
-    """True if it has sent an HTTP request other than those of Bayeux."""
-    sockets: int = 0
-    """The number of its open WebSockets."""
-    successor: Session | None = None
-    """The session that owns its CometD clients now, and receives its notifications."""
-    key: str = ""
-    """The key under which requests without identity find it, if it is anonymous."""
-    cookie: str | None = None
-    """The value of its session cookie without the node; None until it is sent."""
-    token: str | None = None
-    """Its CSRF token; None until it is sent."""
-    user: str | None = None
-    """The user that is logged in; None before a login and after a login without a user name."""
-    authenticated: bool = False
-    role: str | None = None
-    role_assigned: bool = False
-    """True if the role was assigned in turn, False if the login decided it."""
-    values: dict[str, JSON] = field(default_factory=dict)
-    """The values captured as `session.name`, and the latest value of each rule of `session.bind`."""
-    ids: dict[str, JSON] = field(default_factory=dict)
-    """The value of each `$id`."""
-    clock: float = 0.0
-    """Seconds that the scenario's clock has moved in this session."""
-    base: str = ""
-    """Scheme and authority of the latest request."""
-    clients: tuple[str, ...] = ()
-    """Its live CometD clients, oldest first."""
-    had_client: bool = False
-    """True if it has had a CometD client, or another session's client received its notifications."""
-    waiting: list[Notify] = field(default_factory=list)
-    """Notifications that were due while there was no client."""
-    names: tuple[tuple[NameKind, str], ...] = ()
-    """The names that find it, the one that is forgotten first at the beginning."""
-    anchors: dict[Anchor, Ticks] = field(default_factory=dict)
-    """The latest time of each event that a timeline entry can start with: exchanges, `connect`, `subscribe`."""
-    timeline: dict[int, list[TimerHandle[Action]]] = field(default_factory=dict)
-    """The timers of each timeline entry that has started, by its index."""
-    fault_counts: dict[int, int] = field(default_factory=dict)
-    """The number of requests for the target of each fault, by its index; clients without cookies share it."""
-    causes: int = 0
-    """The number of times that actions were scheduled; it orders actions of equal time."""
-    last_request: float = 0.0
-    start: Ticks = field(init=False)
+    kind: SessionKind
+    start: Ticks
     """The time of its first request."""
-    _plays: PlayState | None = field(default=None, init=False)
+    last_request: float
+    ended: bool
+    """True if no later request can belong to it."""
+    has_requests: bool
+    """True if it has sent an HTTP request other than those of Bayeux."""
+    sockets: int
+    """The number of its open WebSockets."""
+    successor: Session | None
+    """The session that owns its CometD clients now, and receives its notifications."""
+    key: str
+    """The key under which requests without identity find it, if it is anonymous."""
+    cookie: str | None
+    """The value of its session cookie without the node; None until it is sent."""
+    token: str | None
+    """Its CSRF token; None until it is sent."""
+    user: str | None
+    """The user that is logged in; None before a login and after a login without a user name."""
+    authenticated: bool
+    role: str | None
+    role_assigned: bool
+    """True if the role was assigned in turn, False if the login decided it."""
+    values: dict[str, JSON]
+    """The values captured as `session.name`, and the latest value of each rule of `session.bind`."""
+    ids: dict[str, JSON]
+    """The value of each `$id`."""
+    clock: float
+    """Seconds that the scenario's clock has moved in this session."""
+    base: str
+    """Scheme and authority of the latest request."""
+    clients: tuple[str, ...]
+    """Its live CometD clients, oldest first."""
+    had_client: bool
+    """True if it has had a CometD client, or another session's client received its notifications."""
+    waiting: list[Notify]
+    """Notifications that were due while there was no client."""
+    names: tuple[tuple[NameKind, str], ...]
+    """The names that find it, the one that is forgotten first at the beginning."""
+    anchors: dict[Anchor, Ticks]
+    """The latest time of each event that a timeline entry can start with: exchanges, `connect`, `subscribe`."""
+    timeline: dict[int, list[TimerHandle[Action]]]
+    """The timers of each timeline entry that has started, by its index."""
+    fault_counts: dict[int, int]
+    """The number of requests for the target of each fault, by its index; clients without cookies share it."""
+    causes: int
+    """The number of times that actions were scheduled; it orders actions of equal time."""
+    _plays: PlayState | None
 
-    def __post_init__(self) -> None:
-        self.start = to_ticks(self.started)
+    def __init__(
+        self, number: int, started: float, references: References, serial: int, kind: SessionKind = "full"
+    ) -> None:
+        self.number, self.started, self.references, self.serial, self.kind = number, started, references, serial, kind
+        self.start, self.last_request = to_ticks(started), started
+        self.ended = self.has_requests = self.authenticated = self.role_assigned = self.had_client = False
+        self.sockets = self.causes = 0
+        self.successor = self.cookie = self.token = self.user = self.role = self._plays = None
+        self.key = self.base = ""
+        self.clock = 0.0
+        self.clients, self.names = (), ()
+        self.waiting = []
+        self.values, self.ids, self.anchors, self.timeline, self.fault_counts = {}, {}, {}, {}, {}
 
     @property
     def plays(self) -> PlayState:
@@ -177,7 +188,7 @@ class Sessions:
         """Start a session; the oldest provisional session ends if there are too many."""
         self._arrivals += 1
         serial = self._ids.number("session")
-        session = self._live[self._arrivals] = Session(self._arrivals, now, references, serial, kind, last_request=now)
+        session = self._live[self._arrivals] = Session(self._arrivals, now, references, serial, kind)
         if kind == "provisional":
             self._provisional[session.number] = session
             self._evict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Final
 
 from cometreel.bounded_cache import BoundedCache
 from cometreel.cors import CrossOriginAccess
-from cometreel.http_fields import BODILESS, RawFields, error_reply, headers_from_raw, raw_from_headers
+from cometreel.http_fields import BODILESS, RawFields, error_reply, field_bytes, headers_from_raw, raw_from_headers
 from cometreel.serve.asgi import reply_fields, response_fields
 from cometreel.serve.request_parser import ParsedHead, RequestRejected
 from cometreel.wire import Begin, Headers, Reply
@@ -20,6 +21,7 @@ __all__ = [
     "CONTINUE",
     "LAST_CHUNK",
     "FieldInvalid",
+    "ReplyBatch",
     "chunk_bytes",
     "cors_fields",
     "head_bytes",
@@ -36,6 +38,7 @@ CHUNKED_FIELD: Final = (b"transfer-encoding", b"chunked")
 _CLOSE_LINE: Final = b"connection: close\r\n"
 _NOT_IN_NAME = re.compile(rb"[\x00-\x1f\x7f()<>@,;:\[\]={} \t\\\"]")
 _NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_MAX_BATCH: Final = 16  # replies
 _OVERHEAD: Final = 500  # bytes of a cached head besides its text
 
 _HEADS: BoundedCache[tuple[object, ...], bytes] = BoundedCache(8_000_000)
@@ -44,6 +47,37 @@ _HEADS: BoundedCache[tuple[object, ...], bytes] = BoundedCache(8_000_000)
 
 class FieldInvalid(Exception):
     """A reply has a field whose name or value can't be sent."""
+
+
+class ReplyBatch:
+    """The replies of one iteration of the event loop, which are written together at its end, in their order.
+
+    The kernel wakes the client that waits for a reply, which costs more than the write. A client with several
+    connections, such as a browser or a load generator, is awake when the second reply of a batch is written.
+    """
+
+    __slots__ = ("_loop", "_replies")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._replies: list[tuple[asyncio.WriteTransport, bytes]] = []
+
+    def add(self, transport: asyncio.WriteTransport, data: bytes) -> None:
+        """Add a reply. A full batch is written at once."""
+        replies = self._replies
+        if not replies:
+            self._loop.call_soon(self.write)
+        replies.append((transport, data))
+        if len(replies) >= _MAX_BATCH:
+            self.write()
+
+    def write(self) -> None:
+        """Write the replies, except to clients that are gone."""
+        if self._replies:
+            replies, self._replies = self._replies, []
+            for transport, data in replies:
+                if not transport.is_closing():
+                    transport.write(data)
 
 
 def reply_bytes(reply: Reply, head: ParsedHead, *, close: bool) -> bytes:
@@ -119,16 +153,18 @@ def rejection_bytes(rejected: RequestRejected) -> bytes:
 def _encoded(reply: Reply) -> bytes:
     """Encode the head of a reply, and keep it for the next reply with the same status and fields.
 
-    Each session has its own cookie, so the fields from the first Set-Cookie on are encoded for each reply.
+    Each session has its own cookie, so a Set-Cookie at the end is encoded for each reply.
     """
-    fields = reply.headers.fields
-    shared = next((place for place, (name, _) in enumerate(fields) if name.lower() == "set-cookie"), len(fields))
-    key = (reply.status, fields[:shared])
+    fields, own = reply.headers.fields, b""
+    while fields and fields[-1][0] == "Set-Cookie":
+        own = _lines(((b"set-cookie", field_bytes(fields[-1][1])),)) + own
+        fields = fields[:-1]
+    key = (reply.status, fields)
     begin = _HEADS.get(key)
     if begin is None:
-        begin = _status_line(reply.status) + _lines(response_fields(fields[:shared]))
+        begin = _status_line(reply.status) + _lines(response_fields(fields))
         _HEADS.put(key, begin, 2 * len(begin) + _OVERHEAD)
-    return begin + _lines(response_fields(fields[shared:])) if shared < len(fields) else begin
+    return begin + own
 
 
 def _lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -256,14 +256,14 @@ class HttpConnection(PausableConnection):
             self._incoming = None
             self._bridge.body_received()
         elif self._is_lingering:
-            self._transport.close()
+            self._flushed().close()
         else:
             self._incoming = None
             self._answer_received(incoming)
 
     def websocket_offered(self, head: ParsedHead, rest: bytes) -> None:
         """Hand the transport over to a WebSocket."""
-        context, transport = self._context, self._transport
+        context, transport = self._context, self._flushed()
         context.connections.discard(self)
         self._parser, self.read_deadline = None, inf
         socket = WebSocketConnection(context, transport, head)
@@ -272,6 +272,11 @@ class HttpConnection(PausableConnection):
         socket.open(rest)
 
     # ------------------------------------------------------------------ turns
+    def _flushed(self) -> asyncio.Transport:
+        """Return the transport, after the replies that were handed over are written."""
+        self._context.replies.write()
+        return self._transport
+
     def _may_begin(self) -> bool:
         """True if a request that has just arrived need not wait for others, or for its client to read."""
         return self._head is None and not self._queue and self._turns < MAX_TURNS and self._unwritten is None
@@ -309,13 +314,13 @@ class HttpConnection(PausableConnection):
         elif replay.cors is not None and (preflight := replay.cors.preflight(_preflight_request(head))) is not None:
             incoming.discard()
             self._incoming = None
-            self._transport.write(reply_bytes(preflight, head, close=self._closes(head)))
+            self._flushed().write(reply_bytes(preflight, head, close=self._closes(head)))
             self._finish()
         elif is_too_long(head.length, replay.max_body):
             self._refuse_body(incoming, announced_too_long(head.length, replay.max_body))
         else:
             if head.expects_continue:
-                self._transport.write(CONTINUE)
+                self._flushed().write(CONTINUE)
             if incoming.is_complete:
                 self._answer_received(incoming)
 
@@ -338,7 +343,7 @@ class HttpConnection(PausableConnection):
         self._answered_id, self._request_id = self._request_id, 0
         if head is None or self._closes(head):
             self._answered_id = 0
-            self._transport.close()
+            self._flushed().close()
         elif not self._is_receiving():
             self._set_idle()
 
@@ -426,23 +431,24 @@ class HttpConnection(PausableConnection):
             elif isinstance(answer, Drop):
                 self._request_id = 0
                 self._head = None
-                self._transport.abort()
+                self._flushed().abort()
             else:
                 self._write_part(answer)
         except FieldInvalid as error:
             logger.error("A connection was closed instead of a reply: %s.", error)  # noqa: TRY400  # no traceback
-            self._transport.close()
+            self._flushed().close()
 
     def _write_reply(self, reply: Reply) -> None:
-        """Write a reply with one send, report it as written, and end the turn."""
+        """Hand a reply over, report it as written, and end the turn."""
         replay, head, request_id = self._context.replay, self._head, self._request_id
         if head is None or replay is None:  # the client is gone
             return
         close = not head.keep_alive or self._context.is_stopping
         if replay.cors is None:
-            self._transport.write(reply_bytes(reply, head, close=close))
+            data = reply_bytes(reply, head, close=close)
         else:
-            self._transport.write(reply_bytes_with_cors(reply, head, replay.cors, close=close))
+            data = reply_bytes_with_cors(reply, head, replay.cors, close=close)
+        self._context.replies.add(self._transport, data)
         self._finish()  # first: the report below may have effects on this connection too
         replay.driver.written(request_id)
 
@@ -453,15 +459,15 @@ class HttpConnection(PausableConnection):
             return
         if isinstance(part, Begin):
             self._has_body = head.method != "HEAD" and part.status not in BODILESS
-            self._transport.write(parts_head_bytes(part, head, replay.cors, close=self._closes(head)))
+            self._flushed().write(parts_head_bytes(part, head, replay.cors, close=self._closes(head)))
             replay.driver.stream(request_id, self._continued)
         elif isinstance(part, Chunk):
             if part.data and self._has_body:
-                self._transport.write(part.data if head.version == "1.0" else chunk_bytes(part.data))
+                self._flushed().write(part.data if head.version == "1.0" else chunk_bytes(part.data))
             replay.driver.written(request_id)
         else:
             if self._has_body and head.version != "1.0":
-                self._transport.write(LAST_CHUNK)
+                self._flushed().write(LAST_CHUNK)
             self._finish()
 
     def _continued(self, part: ReplyPart) -> None:
@@ -474,8 +480,8 @@ class HttpConnection(PausableConnection):
         """Send an error for a request that the engine could not answer, and close."""
         self._request_id = 0
         fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21")]
-        self._transport.write(head_bytes(500, fields, close=True) + b"Internal Server Error")
-        self._transport.close()
+        self._flushed().write(head_bytes(500, fields, close=True) + b"Internal Server Error")
+        self._flushed().close()
 
     # ------------------------------------------------------------------ refusals
     def _refuse_body(self, incoming: IncomingRequest, refused: BodyRefused) -> None:
@@ -486,9 +492,9 @@ class HttpConnection(PausableConnection):
         fields = [*reply_fields(reply), CLOSE_FIELD]
         if replay.cors is not None:
             fields = [*cors_fields(replay.cors, head.headers, fields)]
-        self._transport.write(head_bytes(reply.status, fields) + (b"" if head.method == "HEAD" else reply.body))
+        self._flushed().write(head_bytes(reply.status, fields) + (b"" if head.method == "HEAD" else reply.body))
         if incoming.is_complete or not refused.unread:
-            self._transport.close()
+            self._flushed().close()
             return
         incoming.discard()
         self._is_lingering, self.read_deadline = True, self._context.loop.time() + LINGER
@@ -504,7 +510,7 @@ class HttpConnection(PausableConnection):
         if incoming is not None and incoming is self._incoming:
             bridge, self._bridge = self._bridge, None
             if self._is_lingering or (bridge is not None and bridge.is_started):  # its response has begun
-                self._transport.close()
+                self._flushed().close()
                 return
             if bridge is not None:
                 bridge.disconnected()
@@ -516,7 +522,7 @@ class HttpConnection(PausableConnection):
 
     def _send_refusal(self, rejected: RequestRejected) -> None:
         """Send the error and close, but read on for a while: a client that is cut off would not read the error."""
-        transport = self._transport
+        transport = self._flushed()
         transport.write(rejection_bytes(rejected))
         if not transport.can_write_eof():  # TLS
             transport.close()
@@ -532,27 +538,27 @@ class HttpConnection(PausableConnection):
             logger.warning(
                 "A connection was closed: its client did not read a response for %g s.", limits.write_seconds
             )
-            self._transport.abort()
+            self._flushed().abort()
         elif self._is_lingering:
-            self._transport.abort() if self._refused is not None else self._transport.close()
+            self._flushed().abort() if self._refused is not None else self._flushed().close()
         elif self._parser is not None and self._parser.is_begun:
             text = f"the request was not complete after {limits.request_seconds:g} s"
             self._refuse(RequestRejected(408, 2, text), self._parser.incoming)
         else:
-            self._transport.close()  # nothing was received, so there is nothing to answer
+            self._flushed().close()  # nothing was received, so there is nothing to answer
 
     def stop(self) -> None:
         """Close the connection, after the answer if a request is being answered."""
         if self._bridge is not None:
             self._bridge.close_after()
         elif self._head is None:
-            self._transport.close()
+            self._flushed().close()
 
     # ------------------------------------------------------------------ for `AsgiRequest`
     def write(self, data: bytes) -> None:
         """Write; nothing if the connection is closing."""
         if not self._transport.is_closing():
-            self._transport.write(data)
+            self._flushed().write(data)
 
     async def writable(self) -> None:
         """Wait until the client has read enough of what was written, or is gone."""
@@ -569,7 +575,7 @@ class HttpConnection(PausableConnection):
 
     def abort(self) -> None:
         """Close immediately; unwritten bytes are discarded."""
-        self._transport.abort()
+        self._flushed().abort()
 
     def answered(self, *, close: bool) -> None:
         """End the turn of the request that the ASGI application has answered."""
@@ -579,7 +585,7 @@ class HttpConnection(PausableConnection):
         self.resume_reading()
         if close:
             self._head = None
-            self._transport.close()
+            self._flushed().close()
         else:
             self._finish()
             self._next()

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from cometreel.serve.app import ReplayApp
 from cometreel.serve.request_parser import KnownHeads, ParsedHead, RequestParser
+from cometreel.serve.response_writer import ReplyBatch
 
 __all__ = ["Limits", "OpenConnection", "PausableConnection", "ServerContext"]
 
@@ -90,11 +91,13 @@ class ServerContext:
     tasks: set[asyncio.Future[None]] = field(default_factory=set)
     known_heads: KnownHeads = field(default_factory=lambda: KnownHeads(KNOWN_HEADS))
     replay: ReplayApp | None = field(init=False)
+    replies: ReplyBatch = field(init=False)
     _idle_parsers: list[RequestParser] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # a subclass may override `__call__`, so it is called like any other application
         self.replay = self.app if type(self.app) is ReplayApp else None
+        self.replies = ReplyBatch(self.loop)
 
     def take_parser(self) -> RequestParser:
         """Return a parser that no connection uses."""

@@ -54,6 +54,29 @@ def test_head_announces_the_length_of_the_get():
     assert b"content-length: 6\r\n" in get
 
 
+def test_replies_to_several_connections_are_written_together():
+    """Those of one iteration of the event loop; the sixteenth doesn't wait for more, and neither does a close."""
+
+    async def counted() -> list[int]:
+        async with replay_app(loads(SCENARIO))() as app:
+            context = ServerContext(app, Limits(20), asyncio.get_running_loop())
+            clients = [connected(context) for _ in range(17)]
+            page = b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n\r\n"
+            found = []
+            for client in clients:
+                client.receive(page)
+                found.append(sum(bool(each.data) for each in clients))
+            await asyncio.sleep(0)
+            found.append(sum(bool(each.data) for each in clients))
+            clients[0].receive(page)
+            clients[1].receive(page.replace(b"1.1", b"1.0"))
+            assert clients[1].closed
+            assert clients[0].data.count(b"a page") == clients[1].data.count(b"a page") == 2
+            return found
+
+    assert asyncio.run(counted()) == [*[0] * 15, 16, 16, 17]
+
+
 def test_other_connections_have_their_turn_between_many_pipelined_requests():
     """A client can't keep the server busy with one packet."""
 
@@ -65,6 +88,7 @@ def test_other_connections_have_their_turn_between_many_pipelined_requests():
             greedy.receive(page * 100)
             first = greedy.data.count(b"a page")
             other.receive(page)
+            await asyncio.sleep(0)
             between = other.data.count(b"a page")
             await settled(greedy)
             return [first, between, greedy.data.count(b"a page")]

@@ -53,7 +53,8 @@ def played(scenario: CompiledScenario, exchange: Exchange, references: Reference
     sessions = Sessions(IdGenerator(None, None, ""), None, lambda _: None, scenario.session)
     values = BoundValues(scenario, sessions, lambda: "new")
     player = Player(prepared, ReplaySettings(), schedule, lambda: datetime(1970, 1, 1, tzinfo=UTC), values)
-    session = Session(1, 0.0, references, 1, base="http://live:1")
+    session = Session(1, 0.0, references, 1)
+    session.base = "http://live:1"
     return player.play(ExchangeChoice(exchange, Match({}, {}, {})), QUESTION, session)
 
 
