@@ -1,8 +1,8 @@
 """Runs a server for an hour at half of its load, over every transport, and plots its memory and file descriptors.
 
-`python -m benchmarks.soak [--minutes M]` raises the rate until the server uses half of a processor, keeps it, and
-samples the server. The slopes of memory and descriptors after the first quarter must be zero within their noise.
-The samples and the plot are in `build/soak`.
+`python -m benchmarks.soak [--minutes M]` raises the rate until the server uses half of a processor; if the clients are
+not fast enough for that, it halves their rate. It keeps this rate and samples the server. The slopes of memory and
+descriptors after the first quarter must be zero within their noise. The samples and the plot are in `build/soak`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ CLIENTS = 300
 SAMPLES = 360  # in all
 RAMP = 0.1
 """The part of the time in which the rate is adapted."""
+KEPT = 0.8
+"""The clients are not faster if they play less than this part of the exchanges that are due."""
 WARM = 0.25
 """The part of the time before slopes are measured: caches, the request journal and the idle sessions fill up."""
 BLOCKS = 20
@@ -45,12 +47,14 @@ IDLE = "20s"
 
 
 class Sample(NamedTuple):
-    """The state of the server: seconds since the start, resident MB, open descriptors, and exchanges per second."""
+    """The state of the server. `rate` and `processor` are exchanges and seconds of processor time per second."""
 
     seconds: float
     memory: float
+    """Resident MB."""
     descriptors: int
     rate: float
+    processor: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +93,18 @@ async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], So
     clients = SoakClients(server.port, CLIENTS, FIRST_RATE)
     running = [asyncio.ensure_future(clients.run(number)) for number in range(clients.number)]
     begin, samples, pause = time.monotonic(), list[Sample](), seconds / SAMPLES
-    done, cpu, at = 0, server.cpu(), begin
+    done, cpu, at, is_limited = 0, server.cpu(), begin, False
     try:
         while at - begin < seconds:
             finished, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_EXCEPTION)
             for failed in finished:
                 failed.result()
             now, total, spent = time.monotonic(), sum(clients.exchanges.values()), server.cpu()
-            samples.append(
-                Sample(now - begin, server.memory() / 1e6, server.descriptors(), (total - done) / (now - at))
-            )
-            used = (spent - cpu) / (now - at)
-            if now - begin < RAMP * seconds and used > 0:
-                clients.rate *= min(2.0, max(0.5, HALF / used))
+            rate, used = (total - done) / (now - at), (spent - cpu) / (now - at)
+            samples.append(Sample(now - begin, server.memory() / 1e6, server.descriptors(), rate, used))
+            if now - begin < RAMP * seconds and not is_limited and len(samples) > 1:
+                is_limited = rate < KEPT * clients.rate
+                clients.rate = HALF * rate if is_limited else clients.rate * min(2.0, max(0.5, HALF / max(used, 0.01)))
             done, cpu, at = total, spent, now
     finally:
         for each in running:
@@ -163,6 +166,7 @@ def main() -> int:
     }
     for transport, exchanges in clients.exchanges.items():
         print(f"{transport:<18}{exchanges:>10,} exchanges, {clients.sessions[transport]:,} sessions")
+    print(f"{'processor':<18}{fmean(each.processor for each in measured):>10.0%} used by the server")
     for name, growth in found.items():
         print(f"{name:<18}{'no growth' if growth.is_zero else 'GROWS'}: {growth}")
     (options.out / "samples.tsv").write_text(

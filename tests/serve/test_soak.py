@@ -48,6 +48,6 @@ def test_a_short_run_plays_exchanges_over_every_transport_and_writes_samples_and
     assert "0" not in played.values()
     assert "Traceback" not in run.stdout
     lines = (tmp_path / "samples.tsv").read_text().splitlines()
-    assert lines[0] == "seconds\tmemory\tdescriptors\trate"
+    assert lines[0] == "seconds\tmemory\tdescriptors\trate\tprocessor"
     assert len(lines) > 20
     assert len(ET.parse(tmp_path / "soak.svg").findall("{*}polyline")) == 3
