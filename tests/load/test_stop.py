@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,11 @@ def check_complete(url: str, folder: Path, out: str) -> dict[str, Any]:
     return report
 
 
+def warnings(report: Mapping[str, Any]) -> list[str]:
+    """Return the warnings of a report, without the one that depends on how busy the machine is."""
+    return [each for each in report["warnings"] if not each.startswith("requests waited before they were sent")]
+
+
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("limit", [(), ("-t", "5m")], ids=["no limit", "-t"])
 def test_ctrl_c_in_a_terminal(
@@ -143,7 +148,7 @@ def test_ctrl_c_in_a_terminal(
     await_requests(url)
     run.press(CTRL_C)
     assert run.await_end() == 0, run.seen
-    assert check_complete(url, tmp_path, run.seen)["warnings"] == []
+    assert warnings(check_complete(url, tmp_path, run.seen)) == []
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -168,7 +173,7 @@ def test_sigterm_to_all_processes_of_a_run(
     await_requests(url)
     os.killpg(run.group, signal.SIGTERM)
     assert run.await_end() == 0, run.seen
-    assert check_complete(url, tmp_path, run.seen)["warnings"] == []
+    assert warnings(check_complete(url, tmp_path, run.seen)) == []
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -180,7 +185,7 @@ def test_ctrl_c_while_the_time_limit_ends_the_run(
     run.await_text("Waiting for requests in progress")
     run.press(CTRL_C)
     assert run.await_end() == 0, run.seen
-    assert check_complete(url, tmp_path, run.seen)["warnings"] == []
+    assert warnings(check_complete(url, tmp_path, run.seen)) == []
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -202,7 +207,7 @@ def test_a_second_ctrl_c_stops_at_once_and_says_what_is_missing(
     made = counts(url)["drop"]
     report = json.loads((tmp_path / "run.json").read_text())
     assert (report["sent"], report["answered"]) == (made, 0)
-    assert report["warnings"] == [f"the counts aren't final: {made} exchanges were still in progress"]
+    assert warnings(report) == [f"the counts aren't final: {made} exchanges were still in progress"]
     assert "Traceback" not in run.seen
 
 
