@@ -309,6 +309,24 @@ def test_advances_at_the_same_time_are_performed_one_after_the_other():
     assert run(scene()) == ([result(60.0), result(120.0)], 180.0)
 
 
+@pytest.mark.parametrize("step", [30.0, 0.1, 0.007])
+def test_steps_of_any_length_reach_a_timeout_at_their_sum(step: float):
+    """A sum of decimal fractions in binary may be a little less than the timeout."""
+
+    async def scene() -> tuple[int, bool]:
+        replay = ManualReplay()
+        client_id = await replay.handshake()
+        await replay.poll(client_id)  # the first is not held
+        await replay.clock.advance(0.02)
+        held = asyncio.ensure_future(replay.poll(client_id))
+        steps = round(30 / step, 9)
+        advanced = [await replay.clock.advance(step) for _ in range(int(steps))]
+        advanced.append(await replay.clock.advance(30 - int(steps) * step))
+        return sum(each.polls_timed_out for each in advanced), held.done()
+
+    assert run(scene()) == (1, True)
+
+
 def test_freeze_and_resume_during_an_advance_apply_after_it():
     async def scene() -> list[float]:
         replay = ManualReplay()
