@@ -41,7 +41,9 @@ ForwardRequest = Callable[[Request], Awaitable[Reply]]
 class _RequestContext:
     """One HTTP request in progress: the parts of ASGI that its reply needs.
 
-    `sender` is the task that sends a reply in parts; None before it begins and when it ends.
+    `sender` is the task that sends a reply in parts; None before it begins and when it ends. `waiter` is the task that
+    waits until the client disconnects, if the reply is written by another one. `is_broken` is true if the engine has
+    closed the connection of a server without `ConnectionControl`.
     """
 
     scope: Scope
@@ -49,6 +51,8 @@ class _RequestContext:
     send: Send
     request_id: int
     sender: asyncio.Task[None] | None = None
+    waiter: asyncio.Task[object] | None = None
+    is_broken: bool = False
 
 
 class ReplayApp:
@@ -134,9 +138,17 @@ class ReplayApp:
 
         `receive` returns when the client disconnects and when the response is complete, so a held poll costs one task
         instead of two.
+
+        :raises ConnectionAbortedError: if the engine closes the connection and the server has no `ConnectionControl`.
         """
+        context.waiter = asyncio.current_task()
         held.add_done_callback(lambda answered: self._start_response(context, answered))
-        await _until_disconnect(context.receive)
+        try:
+            await _until_disconnect(context.receive)
+        except asyncio.CancelledError:
+            if not context.is_broken:
+                raise
+            raise ConnectionAbortedError(_BROKEN) from None
         if context.sender is not None:
             context.sender.cancel()
         if context.sender is not None or not held.done():
@@ -153,7 +165,7 @@ class ReplayApp:
         elif isinstance(answer, Begin):
             await self._write_parts(context, answer)
         else:  # `Drop`: the engine returns `Forward` immediately or never
-            _abort(context.scope)
+            _abort(context)
 
     async def _write(self, context: _RequestContext, reply: Reply) -> None:
         """Write a reply and report to the engine whether that succeeded."""
@@ -190,7 +202,7 @@ class ReplayApp:
             if isinstance(part, End):
                 await context.send({"type": "http.response.body", "body": b""})
             else:
-                _abort(context.scope)
+                _abort(context)
         except OSError:
             context.sender = None
             self.driver.hung_up(request_id)
@@ -213,15 +225,22 @@ async def _send_reply(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _abort(scope: Scope) -> None:
-    """Close a connection without a reply.
+_BROKEN = "the scenario closes this connection without a reply"
 
-    :raises ConnectionAbortedError: if the server has no `ConnectionControl`.
+
+def _abort(context: _RequestContext) -> None:
+    """Close a connection without a reply; without `ConnectionControl`, by an error of the task that serves the request.
+
+    :raises ConnectionAbortedError: if this is the task, and the server has no `ConnectionControl`.
     """
-    connection = connection_control_of(scope)
-    if connection is None:
-        raise ConnectionAbortedError("the scenario closes this connection without a reply")
-    connection.abort()
+    connection = connection_control_of(context.scope)
+    if connection is not None:
+        connection.abort()
+    elif context.waiter is None:
+        raise ConnectionAbortedError(_BROKEN)
+    else:
+        context.is_broken = True
+        context.waiter.cancel()
 
 
 async def _until_disconnect(receive: Receive) -> None:

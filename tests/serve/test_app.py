@@ -157,6 +157,30 @@ def test_breaking_a_connection_without_connection_control_raises():
     asyncio.run(conversation())
 
 
+@pytest.mark.parametrize("reply", ["", "reply: {after: 1m, body: 1}, "])
+async def test_breaking_a_held_connection_without_connection_control_raises_at_its_time(reply: str):
+    scenario = f"""
+cometreel: 1
+exchanges: [{{name: slow, {reply}request: {{method: GET, path: /slow}}}}]
+faults: [{{exchange: slow, delay: 1h}}, {{exchange: slow, broken: true}}]
+"""
+
+    async def receive() -> Message:
+        return first.pop() if first else await asyncio.get_running_loop().create_future()
+
+    first: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+    scope = _scope("/slow", lost=False)
+    del scope["extensions"]
+    async with replay_app(loads(scenario), clock="manual")() as app:
+        assert app.clock is not None
+        served = asyncio.ensure_future(app(scope, receive, _sink))
+        await app.clock.advance("59m")
+        assert not served.done()
+        await app.clock.advance("2m")
+        with pytest.raises(ConnectionAbortedError):
+            await asyncio.wait_for(served, 5)
+
+
 async def test_a_server_may_leave_out_the_raw_path_and_give_the_body_as_a_memoryview():
     """ASGI makes `raw_path` optional; fastpysgi leaves it empty and gives views of its buffer."""
     backend = Backend(loads(SCENARIO))
