@@ -40,6 +40,7 @@ NEEDS: tuple[tuple[str, str, str], ...] = (
     ("haproxy", "serve/test_admin_nodes.py", ""),
     ("java", "peers/", "java_desktop"),
     ("mitmproxy", "bad_input/", "start"),
+    ("mitmproxy", "simulation/", "test_mitmdump_sends_the_bytes_of_the_engine"),
     ("mitmproxy", "traffic/", "test_a_real_mitmdump_reads_the_flows"),
     ("mitmproxy", "traffic/", "test_a_real_mitmdump_reads_the_har"),
     ("mitmproxy", "golden/test_http.py", ""),

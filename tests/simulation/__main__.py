@@ -13,6 +13,7 @@ from itertools import count
 
 from tests.simulation.generation import plan_of
 from tests.simulation.load_ledger import main as check_loads
+from tests.simulation.real_servers import check_servers
 from tests.simulation.runs import Totals, run_seed
 from tests.simulation.shrinking import Shrinker, broken_promises
 from tests.simulation.transcript import conversation, transcript
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--actions", type=int, default=100_000, help="play seeds until this many actions are done")
     parser.add_argument("--seed", type=int, help="play this seed only")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--sockets", type=int, default=0, help="play this many seeds on each server, too")
     given = parser.parse_args(arguments)
     seeds: Iterable[int] = count(given.first) if given.seed is None else [given.seed]
     totals, started = Totals(), time.process_time()
@@ -45,6 +47,9 @@ def main(arguments: list[str]) -> int:
             break
     seconds = time.process_time() - started
     print(f"{totals} in {seconds:.0f} s of CPU time, {seconds / max(1, totals.actions) * 1e6:.0f} µs for each action")
+    first = given.first if given.seed is None else given.seed
+    if given.sockets and not check_servers(range(first, first + given.sockets)):
+        return 1
     if given.seed is not None:
         return 0
     return 0 if check_loads(count(1), given.actions // 5) else 1

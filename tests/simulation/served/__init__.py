@@ -1,0 +1,1 @@
+"""The programs that the simulation starts, to play its runs over real sockets."""
