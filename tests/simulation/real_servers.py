@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import pytest
 
+from benchmarks.stubs import free_port
 from cometreel.engine.driver import Driver
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import CompiledScenario, loads
@@ -25,7 +26,6 @@ from cometreel.serve import replay_app, serve_in_background, settings_for
 from cometreel.serve.admin.auth import AdminAuth
 from cometreel.serve.admin.on_demand import admin_factory
 from cometreel.wire import Effect, Frame, Reply, Request
-from benchmarks.stubs import free_port
 from demo import peers
 from demo.processes import Process
 from tests.simulation.clients import Client
@@ -118,7 +118,7 @@ _FIELDS_OF_SERVER = {**_FRAMING, "date": "the time", "server": "the name of the 
 _ASGI_APP = "tests.simulation.served.asgi_replay:app"
 
 
-def settings_of(plan: Plan) -> dict[str, object]:
+def settings_of(plan: Plan) -> dict[str, JSON]:
     """Return the settings of a plan that each server takes."""
     return {"seed": SEED, "speed": plan.options.speed, "repeat": plan.options.repeat}
 
@@ -128,7 +128,7 @@ class ServerProgram:
     """A program that serves a replay, and how to start it. It logs its URL, and then possibly that it is ready."""
 
     name: str
-    command: Callable[[Mapping[str, object], str], list[str | Path]]
+    command: Callable[[Mapping[str, JSON], str], list[str | Path]]
     """Returns the command for settings and the name of a file; other programs read them in the environment."""
     url: str
     """The pattern of the line with the URL."""
@@ -166,7 +166,7 @@ class ServerProgram:
             os.close(pipe)
 
 
-def _serve(settings: Mapping[str, object], scenario: str) -> list[str | Path]:
+def _serve(settings: Mapping[str, JSON], scenario: str) -> list[str | Path]:
     command = [sys.executable, "-m", "tests.simulation.served.observed_command", "serve", scenario]
     return [*command, "--clock=manual", "--no-watch", *(f"--{name}={value}" for name, value in settings.items())]
 
@@ -174,16 +174,25 @@ def _serve(settings: Mapping[str, object], scenario: str) -> list[str | Path]:
 _LOG_TO_STDOUT = ("sh", "-c", 'exec "$@" 2>&1', "sh")
 
 
-def _uvicorn(_settings: Mapping[str, object], _scenario: str) -> list[str | Path]:
-    return [*_LOG_TO_STDOUT, sys.executable, "-m", "uvicorn", _ASGI_APP, "--port=0", "--timeout-keep-alive=60", "--no-access-log"]
+def _uvicorn(_settings: Mapping[str, JSON], _scenario: str) -> list[str | Path]:
+    return [
+        *_LOG_TO_STDOUT,
+        sys.executable,
+        "-m",
+        "uvicorn",
+        _ASGI_APP,
+        "--port=0",
+        "--timeout-keep-alive=60",
+        "--no-access-log",
+    ]
 
 
-def _granian(_settings: Mapping[str, object], _scenario: str) -> list[str | Path]:
+def _granian(_settings: Mapping[str, JSON], _scenario: str) -> list[str | Path]:
     program = Path(sys.executable).with_name("granian")
     return [*_LOG_TO_STDOUT, program, _ASGI_APP, "--interface=asgi", f"--port={free_port()}", "--workers=1"]
 
 
-def _mitmdump(settings: Mapping[str, object], scenario: str) -> list[str | Path]:
+def _mitmdump(settings: Mapping[str, JSON], scenario: str) -> list[str | Path]:
     command: list[str | Path] = [Path(sys.executable).with_name("mitmdump"), "--mode=reverse:http://unused.invalid"]
     command += ["--listen-host=127.0.0.1", "--listen-port=0", "-s", MANUAL_MITMPROXY, "-s", peers.ADDONS / "replay.py"]
     options = {"confdir": "mitmproxy", "flow_detail": 0, "reel_scenario": scenario}

@@ -12,7 +12,6 @@ import json
 import os
 import select
 import socket
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack
@@ -22,7 +21,6 @@ from urllib.parse import urlsplit
 
 import h11
 from websockets.client import ClientProtocol
-
 from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WireFrame
 from websockets.http11 import Response
@@ -264,7 +262,8 @@ class SocketRun:
         self._open: dict[int, PlainConnection | WebSocketClient] = {}
         self._numbers: dict[int, int] = {}  # the number of each request in the server
         self._idle: defaultdict[str, list[PlainConnection]] = defaultdict(list)
-        self._moved = 0.0
+        self.at = 0.0
+        """The time since the beginning of the run, in seconds."""
         self.compared = 0
         """The number of replies, frames and ends of connections that were compared."""
 
@@ -300,10 +299,10 @@ class SocketRun:
     # ------------------------------------------------------------------ time
     def _move_to(self, at: float) -> None:
         offset = round(at - START, 6)
-        if offset > self._moved:
+        if offset > self.at:
             self._expect_silence()
-            self._admin.call("POST", "clock/advance", {"by": round(offset - self._moved, 6), "settle": 0})
-            self._moved = offset
+            self._admin.call("POST", "clock/advance", {"by": round(offset - self.at, 6), "settle": 0})
+            self.at = offset
 
     def _expect_silence(self) -> None:
         """Check that the server has sent nothing that the engine in memory has not."""
@@ -312,7 +311,7 @@ class SocketRun:
         for each in connections:
             if each.socket in readable or each.unread():
                 data = each.socket.recv(PIECE) if each.socket in readable else each.unread()
-                raise BytesDiffer(f"{self._moved}: the server sends {data!r}; the engine in memory nothing")
+                raise BytesDiffer(f"the server sends {data!r}; the engine in memory nothing")
 
     # ------------------------------------------------------------------ clients
     def _send(self, client: str, request: Request) -> None:
@@ -403,7 +402,7 @@ class SocketRun:
         if expected != found:
             first, second = _first_difference(repr(expected), repr(found))
             what = f"{type(output).__name__} {output.request_id}"
-            raise BytesDiffer(f"{self._moved}: {what}: in memory {first}, {self._served.name} {second}")
+            raise BytesDiffer(f"{what}: in memory {first}, {self._served.name} {second}")
 
 
 def _first_difference(one: str, other: str) -> tuple[str, str]:
@@ -417,6 +416,6 @@ def difference(served: ServedReplay, history: History, scenario: str) -> tuple[s
     run = SocketRun(served, scenario)
     try:
         run.play(history)
-    except (BytesDiffer, h11.RemoteProtocolError) as error:
-        return f"{type(error).__name__}: {error}", run.compared
+    except (BytesDiffer, TimeoutError, h11.RemoteProtocolError) as error:
+        return f"{run.at}: {error}", run.compared
     return "", run.compared

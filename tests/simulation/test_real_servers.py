@@ -12,18 +12,19 @@ from cometreel.engine import clock
 from cometreel.engine.driver import Driver
 from cometreel.serve import server_connections
 from cometreel.serve.websocket_connection import WebSocketConnection
-from cometreel.wire import Drop, Headers, Reply
+from cometreel.wire import Headers, Reply
+from tests.simulation import socket_run
 from tests.simulation.history import Emitted, Sent
 from tests.simulation.real_servers import LEFT_OUT, SERVERS, compared, played_in_memory, serving_here, socket_plan
 
 SAMPLE = (28, 46, 127, 340, 412)
 """Seeds that have all kinds of steps, clients and outputs together."""
 
-ON_SERVERS = [("serve", seed) for seed in SAMPLE] + [("uvicorn", 28), ("uvicorn", 46), ("granian", 127), ("granian", 412)]
-"""The application in uvicorn and in granian is the same, so each plays other seeds; `make simulate` plays all."""
+ON_ASGI_SERVERS = [("uvicorn", 28), ("uvicorn", 46), ("granian", 127), ("granian", 412)]
+"""The application is the same, so each server plays other seeds. `make simulate SOCKETS=9` plays nine on each."""
 
 
-@pytest.mark.parametrize(("server", "seed"), ON_SERVERS)
+@pytest.mark.parametrize(("server", "seed"), [*(("serve", seed) for seed in SAMPLE), *ON_ASGI_SERVERS])
 def test_a_server_sends_the_bytes_of_the_engine(server: str, seed: int, tmp_path: Path):
     found, count = compared(SERVERS[server].serving, seed, tmp_path)
     assert (found, count > 90) == ("", True)
@@ -120,6 +121,7 @@ FAULTS: dict[str, tuple[object, str, Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_a_server_is_noticed(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     owner, name, change = FAULTS[fault]
+    monkeypatch.setattr(socket_run, "PATIENCE", 2.0)
     monkeypatch.setattr(owner, name, change(getattr(owner, name)))
     found = (compared(serving_here, seed, tmp_path)[0] for seed in SAMPLE)
     assert any(found)
