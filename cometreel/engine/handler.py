@@ -295,8 +295,10 @@ class RequestHandler:
         except TemplateFailed as error:
             return self._failed(request, source, f"{name!r} can't be played: {error}")
         self._record(source, name, "played", reply.status)
-        answer = AnswerRequest(source.session, http_reply(request.id, reply))
-        scheduled = [ScheduledAction(reply.after_seconds, answer)]
+        answer = http_reply(request.id, reply)
+        if self._player.hands_out(choice.exchange):  # the length of a value that doesn't exist is unknown
+            answer = Reply(request.id, answer.status, answer.headers)
+        scheduled = [ScheduledAction(reply.after_seconds, AnswerRequest(source.session, answer))]
         at = source.session.ticks(source.at)
         return HandlerResult(timer=_reply_timer(self._player.schedule(scheduled, source.session, at, _BEFORE_ALL)))
 
@@ -305,7 +307,7 @@ class RequestHandler:
         if reply.content != b"" or any(name.lower() == "content-length" for name, _ in reply.headers):
             return reply
         choice = self._choose_get(normalized, source.session)
-        if choice is None:
+        if choice is None or self._player.hands_out(choice.exchange):
             return reply
         try:
             from_get = self._player.preview(choice, as_get(normalized), source.session)

@@ -122,6 +122,13 @@ class References:
         self._earlier: tuple[range, ...] = ()  # the new numbers that were taken under earlier scenarios
         self._used: set[int] | None = None  # the recorded numbers that were taken
 
+    def copy(self) -> References:
+        """Return a copy, to learn the next numbers without taking them."""
+        found = References(self._highest)
+        found._first_new, found._earlier = self._first_new, self._earlier
+        found._used = None if self._used is None else {*self._used}
+        return found
+
     def take(self, recorded: int | None = None) -> int:
         """Take the recorded number if it is free, else the next one above all others."""
         if recorded is not None and self._is_free(recorded):

@@ -176,6 +176,8 @@ class Player:
     def preview(self, choice: ExchangeChoice, normalized: RequestOrPublish, session: Session) -> ReplyOut:
         """Return the reply of an exchange without playing it: nothing is counted, bound or sent.
 
+        Its reference numbers are those of the next play. A value that it would hand out is the recorded one.
+
         :raises TemplateFailed: if a template can't be evaluated for this request.
         """
         exchange, match = choice.exchange, choice.match
@@ -186,12 +188,11 @@ class Player:
             captured = {**session.values, **match.session_captures}
             return replace(found, session=captured, ids={**session.ids, **match.ids})
 
-        numbering = Numbering(session.references, {0: 0})  # takes no reference number
-        profile = self._prepared.scenario.profile
-        with_ref = numbers_of(exchange, profile).templated
-        reply = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=with_ref).reply(
-            exchange
-        )
+        profile, references = self._prepared.scenario.profile, session.references.copy()
+        numbers = numbers_of(exchange, profile)
+        numbering = Numbering(references, {recorded: references.take(recorded) for recorded in numbers.recorded})
+        renderer = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=numbers.templated)
+        reply = renderer.reply(exchange)
         return reply if isinstance(reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
 
     def _context(

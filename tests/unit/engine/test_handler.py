@@ -7,6 +7,7 @@ import pytest
 from cometreel.engine import Notification, ResponderRequest, Response
 from cometreel.engine.responders import responder_request
 from cometreel.errors import OptionInvalid
+from cometreel.http_fields import head_length
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import loads, normalize_request
 from cometreel.wire import Headers, Request
@@ -400,9 +401,52 @@ exchanges:
     a = talk.client()
     for method, path in (("HEAD", "/users/ann/d1"), ("HEAD", "/users/ben/d2"), ("GET", "/users/zoe/d3")):
         a.sends(method, path)
-    users = (("ann", "d1", 0), ("ben", "d2", 0), ("zoe", "d3", 1))
+    users = (("ann", "d1", 1), ("ben", "d2", 1), ("zoe", "d3", 1))
     replies: list[Received] = [(0.0, 200, {"who": who, "desk": desk, "referenceId": ref}) for who, desk, ref in users]
     a.receives(*replies)
+
+
+@pytest.mark.parametrize("own", ["", "  - {name: head, request: {method: HEAD, path: /n}, reply: {}}\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{n: {$t: "{{ ref }}"}}',  # 10 from the second GET on, since 9 is recorded
+        "{referenceId: 9}",
+        '{n: {$t: "{{ uuid() }}"}, m: {$t: "{{ randint(1, 100000) }}"}}',
+    ],
+)
+def test_the_length_of_a_head_is_that_of_the_next_get(conversation: Talk, body: str, own: str) -> None:
+    talk = conversation(f"""
+correlation: gws-v2
+exchanges:
+  - {{name: other, request: {{method: GET, path: /other}}, reply: {{body: {{referenceId: 9}}}}}}
+  - {{name: get, request: {{method: GET, path: /n}}, reply: {{body: {body}}}}}
+{own}""")
+    a = talk.client()
+    lengths = []
+    for _ in range(3):
+        for method in ("HEAD", "GET"):
+            a.sends(method, "/n")
+            assert a.last is not None
+            lengths.append(head_length(a.last))
+    a.received.clear()
+    assert lengths[::2] == lengths[1::2]
+
+
+@pytest.mark.parametrize("own", ["", "  - {name: head, request: {method: HEAD, path: /n}, reply: {}}\n"])
+def test_a_head_has_no_length_if_its_get_hands_out_a_new_value(conversation: Talk, own: str) -> None:
+    """RFC 9110, section 8.6: the length must be that of the GET, whose value does not exist yet."""
+    talk = conversation(f"""
+session: {{bind: [{{from: "$response.body#/sid", in: ["$request.header.X-Session"]}}]}}
+exchanges:
+  - {{name: get, request: {{method: GET, path: /n}}, reply: {{body: {{sid: recorded}}}}}}
+{own}""")
+    a = talk.client()
+    a.sends("HEAD", "/n")
+    a.receives((0.0, 200, ""))
+    assert a.last is not None
+    assert head_length(a.last) is None
+    assert a.last.headers.get("content-type") == (None if own else "application/json;charset=UTF-8")
 
 
 def test_a_head_whose_template_fails_gets_the_status_of_its_get(conversation: Talk) -> None:
