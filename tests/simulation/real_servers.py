@@ -151,7 +151,7 @@ class ServerProgram:
         pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("PYTHONPATH", str(ROOT))
+                patch.setenv("PYTHONPATH", os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]))
                 patch.setenv(VARIABLE, str(path))
                 patch.setenv("COMETREEL_ADMIN_TOKEN", TOKEN)
                 patch.setenv("REEL_SCENARIO", scenario.name)
