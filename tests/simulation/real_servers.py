@@ -33,7 +33,7 @@ from tests.simulation.generation import plan_of
 from tests.simulation.history import Delivered, Meaning
 from tests.simulation.plan import Options, Plan
 from tests.simulation.served.driver_reports import VARIABLE, reporting_methods
-from tests.simulation.socket_run import ServedReplay, address_of, difference
+from tests.simulation.socket_run import AllowedDifferences, ServedReplay, address_of, difference
 from tests.simulation.world import World
 
 __all__ = [
@@ -109,13 +109,17 @@ def played_in_memory(plan: Plan, scenario: Path) -> World:
 
 # ------------------------------------------------------------------ servers
 _FRAMING = {
-    "content-length": "the length of the body, which h11 checks",
+    "content-length": "the length of the body, which is compared",
     "connection": "a part of each upgrade",
     "upgrade": "a part of each upgrade",
     "sec-websocket-accept": "depends on the random key of the client",
 }
-_FIELDS_OF_SERVER = {**_FRAMING, "date": "the time", "server": "the name of the program"}
+_BY_ASGI_SERVER = {**_FRAMING, "date": "the time", "server": "the name of the program"}
+_ASGI_ERROR = b"HTTP/1.1 500 "
+"""ASGI has no way to close a connection without a reply, so the application raises an error."""
 _ASGI_APP = "tests.simulation.served.asgi_replay:app"
+_LOG_TO_STDOUT = ("sh", "-c", 'exec "$@" 2>&1', "sh")
+_MANUAL_MITMPROXY = ROOT / "tests" / "simulation" / "served" / "manual_mitmproxy.py"
 
 
 def settings_of(plan: Plan) -> dict[str, JSON]:
@@ -134,12 +138,7 @@ class ServerProgram:
     """The pattern of the line with the URL."""
     ready: str = ""
     """The pattern of a later line; if it has a group, that is the URL of the admin API."""
-    adds: Mapping[str, str] = field(default_factory=lambda: _FRAMING)
-    """The header fields that it adds, each with a reason."""
-    upgrade_fields: bool = True
-    """False if it sends no header fields of the application with the acceptance of a WebSocket."""
-    broken: bytes = b""
-    """The beginning of what it sends when the engine closes a connection."""
+    allowed: AllowedDifferences = field(default_factory=lambda: AllowedDifferences(_FRAMING))
 
     @contextmanager
     def serving(self, plan: Plan, scenario: Path) -> Iterator[ServedReplay]:
@@ -160,8 +159,7 @@ class ServerProgram:
             with process:
                 url = process.await_line(self.url)[1]
                 ready = process.await_line(self.ready).groups() if self.ready else ()
-                admin = ready[0] if ready else url
-                yield ServedReplay(self.name, url, admin, TOKEN, pipe, self.adds, self.upgrade_fields, self.broken)
+                yield ServedReplay(self.name, url, ready[0] if ready else url, TOKEN, pipe, self.allowed)
         finally:
             os.close(pipe)
 
@@ -171,20 +169,9 @@ def _serve(settings: Mapping[str, JSON], scenario: str) -> list[str | Path]:
     return [*command, "--clock=manual", "--no-watch", *(f"--{name}={value}" for name, value in settings.items())]
 
 
-_LOG_TO_STDOUT = ("sh", "-c", 'exec "$@" 2>&1', "sh")
-
-
 def _uvicorn(_settings: Mapping[str, JSON], _scenario: str) -> list[str | Path]:
-    return [
-        *_LOG_TO_STDOUT,
-        sys.executable,
-        "-m",
-        "uvicorn",
-        _ASGI_APP,
-        "--port=0",
-        "--timeout-keep-alive=60",
-        "--no-access-log",
-    ]
+    options = ("--port=0", "--timeout-keep-alive=60", "--no-access-log")
+    return [*_LOG_TO_STDOUT, sys.executable, "-m", "uvicorn", _ASGI_APP, *options]
 
 
 def _granian(_settings: Mapping[str, JSON], _scenario: str) -> list[str | Path]:
@@ -194,15 +181,12 @@ def _granian(_settings: Mapping[str, JSON], _scenario: str) -> list[str | Path]:
 
 def _mitmdump(settings: Mapping[str, JSON], scenario: str) -> list[str | Path]:
     command: list[str | Path] = [Path(sys.executable).with_name("mitmdump"), "--mode=reverse:http://unused.invalid"]
-    command += ["--listen-host=127.0.0.1", "--listen-port=0", "-s", MANUAL_MITMPROXY, "-s", peers.ADDONS / "replay.py"]
+    command += ["--listen-host=127.0.0.1", "--listen-port=0", "-s", _MANUAL_MITMPROXY, "-s", peers.ADDONS / "replay.py"]
     options = {"confdir": "mitmproxy", "flow_detail": 0, "reel_scenario": scenario}
     options |= {f"reel_{name}": value for name, value in settings.items()}
     return [*command, *(f"--set={name}={value}" for name, value in options.items())]
 
 
-MANUAL_MITMPROXY = ROOT / "tests" / "simulation" / "served" / "manual_mitmproxy.py"
-
-_ASGI_ERROR = b"HTTP/1.1 500 "  # ASGI has no way to close a connection without a reply: an error is one with 500
 SERVERS: Mapping[str, ServerProgram] = {
     each.name: each
     for each in (
@@ -211,24 +195,21 @@ SERVERS: Mapping[str, ServerProgram] = {
             "uvicorn",
             _uvicorn,
             r"running on (http://127\.0\.0\.1:\d+)",
-            adds=_FIELDS_OF_SERVER,
-            broken=_ASGI_ERROR,
+            allowed=AllowedDifferences(_BY_ASGI_SERVER, broken=_ASGI_ERROR),
         ),
         ServerProgram(
             "granian",
             _granian,
             r"Listening at: (http://\S+)",
             r"Started worker",
-            adds=_FIELDS_OF_SERVER,
-            upgrade_fields=False,
-            broken=_ASGI_ERROR,
+            AllowedDifferences(_BY_ASGI_SERVER, upgrade_fields=False, broken=_ASGI_ERROR),
         ),
         ServerProgram(
             "mitmdump",
             _mitmdump,
             r"listening at (127\.0\.0\.1:\d+)",
             r"admin API at (http://\S+)",
-            adds={**_FRAMING, "date": "the time of an upgrade, which the WebSocket listener adds"},
+            AllowedDifferences({**_FRAMING, "date": "the time of an upgrade, which the WebSocket listener adds"}),
         ),
     )
 }
@@ -247,7 +228,7 @@ def serving_here(plan: Plan, scenario: Path) -> Iterator[ServedReplay]:
                 patch.setattr(Driver, name, method)
             factory = replay_app(found, settings_for(found, settings_of(plan)), admin=admin, clock="manual")
             with serve_in_background(factory) as served:
-                yield ServedReplay("this process", served.url, served.url, TOKEN, reader, _FRAMING)
+                yield ServedReplay("this process", served.url, served.url, TOKEN, reader, AllowedDifferences(_FRAMING))
     finally:
         os.close(reader)
         os.close(writer)

@@ -13,7 +13,7 @@ import os
 import select
 import socket
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +26,15 @@ from websockets.frames import Frame as WireFrame
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
+from cometreel.http_fields import BODILESS
 from cometreel.jsonvalue import JSON
 from cometreel.wire import Accept, Drop, Frame, Headers, Reply, Request
 from tests.simulation.history import Changed, Emitted, FrameSent, History, Lost, Output, Sent
 from tests.simulation.world import START
 
-__all__ = ["PATIENCE", "ServedReplay", "SocketRun", "address_of", "difference"]
+__all__ = ["PATIENCE", "AllowedDifferences", "ServedReplay", "SocketRun", "address_of", "difference"]
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """How long an answer may take in real time, in seconds."""
 HOST = "localhost"
 """The Host of each request: that of the simulated clients."""
@@ -45,6 +46,18 @@ class BytesDiffer(Exception):
 
 
 @dataclass(frozen=True)
+class AllowedDifferences:
+    """The differences between what a server sends and what the engine returns."""
+
+    adds: Mapping[str, str]
+    """The header fields in lower case that the server adds, each with a reason."""
+    upgrade_fields: bool = True
+    """False if it sends no header fields of the application with the acceptance of a WebSocket."""
+    broken: bytes = b""
+    """The beginning of what it sends when the engine closes a connection."""
+
+
+@dataclass(frozen=True)
 class ServedReplay:
     """A running server: its URL, that of the admin API, its token, and the pipe with the reports of its driver."""
 
@@ -53,12 +66,7 @@ class ServedReplay:
     admin_url: str
     token: str
     reports: int
-    adds: Collection[str] = ()
-    """The header fields in lower case that the server adds."""
-    upgrade_fields: bool = True
-    """True if the server sends the header fields of the engine with the acceptance of a WebSocket."""
-    broken: bytes = b""
-    """The beginning of what the server sends when the engine closes a connection."""
+    allowed: AllowedDifferences
 
 
 # ------------------------------------------------------------------ connections
@@ -207,7 +215,10 @@ class DriverReports:
     def _read(self, what: str) -> None:
         if not select.select([self._pipe], [], [], PATIENCE)[0]:
             raise BytesDiffer(f"the driver has not reported {what!r} after {PATIENCE} s")
-        lines = (self._rest + os.read(self._pipe, PIECE)).split(b"\n")
+        data = os.read(self._pipe, PIECE)
+        if not data:
+            raise BytesDiffer("the server has ended")
+        lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
             kind, _, number = line.decode().partition(" ")
@@ -368,11 +379,11 @@ class SocketRun:
                     connection.socket.close()
             else:
                 assert isinstance(output, Drop), output
-                self._require(output, self._served.broken, connection.ended(self._served.broken))
+                self._require(output, self._served.allowed.broken, connection.ended(self._served.allowed.broken))
                 del self._open[request_id]
                 connection.socket.close()
         elif isinstance(output, Accept):
-            headers = output.headers if self._served.upgrade_fields else Headers()
+            headers = output.headers if self._served.allowed.upgrade_fields else Headers()
             self._compare_head(output, headers, 101, b"", connection.accepted())
         elif isinstance(output, Frame):
             self._require(output, output.text, connection.frame())
@@ -395,7 +406,9 @@ class SocketRun:
         received: tuple[int, list[tuple[str, str]], bytes],
     ) -> None:
         fields = [(name.lower(), value) for name, value in headers]
-        kept = [each for each in received[1] if each[0] not in self._served.adds]
+        if isinstance(output, Reply) and status not in BODILESS:
+            self._require(output, str(len(body)), dict(received[1]).get("content-length"))
+        kept = [each for each in received[1] if each[0] not in self._served.allowed.adds]
         self._require(output, (status, fields, body), (received[0], kept, received[2]))
 
     def _require(self, output: Output, expected: object, found: object) -> None:
