@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,23 @@ from cometreel.engine.driver import Driver
 from cometreel.serve import server_connections
 from cometreel.serve.websocket_connection import WebSocketConnection
 from cometreel.wire import Headers, Reply
-from tests.simulation import socket_run
+from tests.simulation import real_servers, socket_run
 from tests.simulation.history import Emitted, Sent
-from tests.simulation.real_servers import LEFT_OUT, SERVERS, compared, played_in_memory, serving_here, socket_plan
+from tests.simulation.real_servers import (
+    LEFT_OUT,
+    SERVERS,
+    check_servers,
+    compared,
+    played_in_memory,
+    serving_here,
+    socket_plan,
+)
+from tests.simulation.socket_run import AllowedDifferences
 
 SAMPLE = (28, 46, 127, 340, 412)
 """Seeds that have all kinds of steps, clients and outputs together."""
 
-ON_SERVERS = [("serve", 28), ("serve", 340), ("serve", 412), ("uvicorn", 28), ("uvicorn", 46), ("granian", 127)]
+ON_SERVERS = [("serve", 340), ("serve", 412), ("uvicorn", 28), ("uvicorn", 46), ("granian", 127)]
 """Not all seeds on all servers, for speed. `make simulate SOCKETS=9` plays nine seeds on each server."""
 
 
@@ -125,6 +136,22 @@ def test_a_fault_of_a_server_is_noticed(fault: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(owner, name, change(getattr(owner, name)))
     found = (compared(serving_here, seed, tmp_path)[0] for seed in SAMPLE)
     assert any(found)
+
+
+def test_the_command_prints_the_numbers_of_equal_outputs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(real_servers, "SERVERS", {"serve": SERVERS["serve"]})
+    assert check_servers([28])
+    assert re.fullmatch(r"on sockets: \d{3} equal outputs of serve\n", capsys.readouterr().out)
+
+
+def test_the_command_prints_the_first_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    strict = replace(SERVERS["serve"], allowed=AllowedDifferences({}))
+    monkeypatch.setattr(real_servers, "SERVERS", {"serve": strict})
+    assert not check_servers([28])
+    assert "seed 28 on serve, after " in (report := capsys.readouterr().out)
+    assert "('connection', 'Upgrade')" in report
 
 
 def test_a_server_in_this_process_sends_the_bytes_of_the_engine(tmp_path: Path):
