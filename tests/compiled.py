@@ -27,6 +27,7 @@ TESTS = (
     "tests/serve/test_both_paths.py",
     "tests/serve/test_reply_parts.py",
     "tests/simulation/test_equal_bytes.py",
+    "tests/simulation/test_real_servers.py::test_a_server_sends_the_bytes_of_the_engine",
 )
 PURE = {
     "tests/unit/engine/test_session_identity.py::test_a_token_is_nowhere_in_the_state_of_the_engine": (
