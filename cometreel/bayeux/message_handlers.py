@@ -123,7 +123,6 @@ class MessageHandlers:
                 context.reply.update(successful=False, error=denied)
                 break
             context.reply["successful"] = True
-            index.use(channel, context.now)
             if index.add(client_id, channel):
                 self._registry.application.subscribed(client_id, channel, context.now)
         add_policy_result(context.reply, context.policy)

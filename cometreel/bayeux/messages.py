@@ -101,7 +101,7 @@ def looks_like_bayeux(value: JSON) -> bool:
     one has a `/meta/…` channel or another field that only Bayeux has.
     """
     messages = [value] if isinstance(value, dict) else value
-    if not isinstance(messages, list) or not messages:
+    if not isinstance(messages, list):
         return False
     if not all(isinstance(message, dict) and _has_channel(message) for message in messages):
         return False

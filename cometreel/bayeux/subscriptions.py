@@ -67,7 +67,7 @@ class Subscriptions:
         return tuple(found)
 
     def use(self, channel: str, now: float) -> None:
-        """Record that a publish or a subscribe named a channel, which creates it."""
+        """Record the last use of a channel: a publish, which creates it, or the end of its last subscription."""
         self._used[channel] = now
         self._used.move_to_end(channel)
         while self._used and now - next(iter(self._used.values())) > _LINGER:
