@@ -29,7 +29,12 @@ def test_sessions_are_listed_oldest_first_and_removed_completely() -> None:
     assert browsers.sessions("b") == ("c", "b")
     for client_id in "cb":
         browsers.leave("b", client_id)
+    assert (browsers.sessions("b"), browsers._sessions) == ((), {})
+
+
+def test_a_browser_without_a_held_poll_is_not_kept() -> None:
+    browsers = Browsers()
     browsers.hold("b", "long-polling", 1)
-    browsers.release("b", "long-polling")
-    browsers.release("b", "long-polling")
-    assert (browsers.sessions("b"), browsers._sessions, browsers._held) == ((), {}, {})
+    for _ in range(2):
+        browsers.release("b", "long-polling")
+        assert browsers._held == {}

@@ -832,3 +832,139 @@ def test_messages_of_an_acked_session_whose_websocket_closed_are_reported_when_i
     assert application.reports == []
     talk.wait(50.0)
     assert application.reports == [(1, "client gone")]
+
+
+# ---------------------------------------------------------------------- several sessions and channels of one client
+def test_a_denied_handshake_with_the_client_id_of_a_session_does_not_restart_its_expiry(talk_with: Any) -> None:
+    rule = Rule()
+    talk = talk_with(rule)
+    session = talk.open()
+    rule.policy, rule.channel = PolicyResult(error="403::denied"), "/meta/handshake"
+    talk.wait(9)
+    answer = talk.post([{"channel": "/meta/handshake", "clientId": session.client_id}], cookie=session.cookie)
+    assert answer.json[0]["error"] == "403::denied"
+    talk.wait(1)
+    assert talk.server.session(session.client_id) is None
+
+
+def test_each_publish_of_a_request_is_published_by_its_own_session(talk_with: Any) -> None:
+    class Senders(AllowAll):
+        senders: tuple[str, ...] = ()
+
+        def published(self, client_id: str, message: Message, request: Request, now: float) -> PublishResult | None:
+            self.senders = (*self.senders, client_id)
+            return None
+
+    application = Senders()
+    talk = talk_with(application)
+    one = talk.open()
+    two = talk.open(cookie=one.cookie)
+    one.send(one.message("/a", data=1), two.message("/a", data=2), {"channel": "/a", "data": 3})
+    assert application.senders == (one.client_id, two.client_id, one.client_id)
+
+
+def test_a_connect_with_other_messages_is_answered_at_once(talk: Any) -> None:
+    session = talk.open()
+    replies = session.send(session.message("/meta/connect"), session.message("/a", data=1)).json
+    assert [reply["channel"] for reply in replies] == ["/meta/connect", "/a"]
+
+
+def test_a_channel_exists_for_three_seconds_after_a_publish(talk: Any) -> None:
+    session = talk.open()
+    unsubscribe = {"channel": "/meta/unsubscribe", "clientId": session.client_id, "subscription": "/a"}
+    assert session.send(unsubscribe).json[0]["error"] == "400::channel_missing"
+    session.publish("/a", 1)
+    assert session.send(unsubscribe).json[0]["successful"] is True
+    talk.wait(3.1)
+    assert session.send(unsubscribe).json[0]["error"] == "400::channel_missing"
+
+
+def test_a_session_that_changes_its_transport_gets_the_advice_again(talk: Any) -> None:
+    session = talk.open()
+    over_socket = type(session)(talk, session.cookie, session.client_id, talk.request("GET", websocket=True))
+    over_socket.connect()
+    talk.wait(30.0)
+    over_socket.connect()
+    talk.wait(30.0)
+    advice = {"reconnect": "retry", "interval": 0, "timeout": 30_000}
+    assert [frame[0].get("advice") for frame in over_socket.socket.frames] == [advice, None]
+
+
+def test_an_unacknowledged_batch_is_sent_again_at_once_with_the_advice(talk: Any) -> None:
+    session = talk.open(ext={"ack": True})
+    session.deliver(1)
+    assert "advice" not in session.connect(ext={"ack": 1}).json[-1]
+    message, reply = session.connect(ext={"ack": 1}).json
+    assert message == {"channel": "/x", "data": 1}
+    assert reply["advice"] == {"reconnect": "retry", "interval": 0, "timeout": 30_000}
+
+
+def test_a_session_that_leaves_a_websocket_without_a_held_connect_keeps_it_open(talk: Any) -> None:
+    session = talk.open_socket()
+    old, session.socket = session.socket, talk.request("GET", websocket=True)
+    session.connect()
+    session.deliver(1)
+    assert (old.closed, old.frames) == (None, [])
+    assert session.socket.frames == [[{"channel": "/x", "data": 1}]]
+
+
+def test_a_session_that_leaves_a_websocket_takes_only_its_own_unconfirmed_messages_with_it(talk_with: Any) -> None:
+    talk = talk_with(confirm=False)
+    one = talk.open_socket()
+    talk.frame(one.socket, [{"channel": "/meta/handshake", "id": "h"}])
+    two = type(one)(talk, "", one.socket.frames[0][0]["clientId"], one.socket)
+    two.connect(advice={"timeout": 0})
+    one.deliver("one")
+    two.deliver("two")
+    one.socket = talk.request("GET", websocket=True)
+    one.connect(advice={"timeout": 0})
+    assert [frame[0].get("data") for frame in one.socket.frames] == ["one", None]
+
+
+def test_a_frame_may_have_as_many_characters_as_a_message(talk_with: Any) -> None:
+    text = json.dumps([{"channel": "/meta/handshake"}])
+    exact, short = (talk_with(max_message_bytes=limit) for limit in (len(text), len(text) - 1))
+    assert [talk.frame(talk.request("GET", websocket=True), text).closed for talk in (exact, short)] == [None, 1009]
+
+
+# ---------------------------------------------------------------------- messages that the application sends
+class Greeting(AllowAll):
+    """An application that sends a message to all clients after each handshake."""
+
+    def __init__(self) -> None:
+        self.server: Any = None
+        self.effects: list[Any] = []
+
+    def started(self, client_id: str, request: Request, now: float) -> None:
+        for each in self.server.client_ids():
+            self.effects += self.server.deliver(each, [{"channel": "/x", "data": "hello"}], now)
+
+
+def test_a_message_of_the_application_follows_the_reply_to_the_handshake(talk_with: Any) -> None:
+    application = Greeting()
+    talk = talk_with(application)
+    application.server = talk.server
+    socket = talk.request("GET", websocket=True)
+    talk.frame(socket, [{"channel": "/meta/handshake", "id": "0"}])
+    assert [frame[0]["channel"] for frame in socket.frames] == ["/meta/handshake", "/x"]
+
+
+def test_a_call_from_within_the_application_returns_no_effects_because_the_outer_call_returns_them(
+    talk_with: Any,
+) -> None:
+    application = Greeting()
+    talk = talk_with(application)
+    application.server = talk.server
+    session = talk.open()
+    session.poll_now()
+    poll = session.connect()
+    talk.handshake()
+    assert [message.get("data") for message in poll.json] == ["hello", None]
+    assert application.effects == []
+
+
+def test_the_advice_of_the_application_changes_single_members_of_that_of_the_server(talk_with: Any) -> None:
+    rule = Rule(PolicyResult(advice={"interval": 5000}))
+    rule.channel = "/meta/connect"
+    (reply,) = talk_with(rule).handshake().connect(advice={"timeout": 0}).json
+    assert reply["advice"] == {"reconnect": "retry", "interval": 5000, "timeout": 30_000}
