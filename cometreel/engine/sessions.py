@@ -251,7 +251,7 @@ class Sessions:
 
     def discard(self, session: Session) -> None:
         """End a session that no later request can belong to."""
-        if not session.clients and not session.sockets and not session.names:
+        if not session.clients and not session.sockets:
             self._close(session)
 
     def _close(self, session: Session) -> None:

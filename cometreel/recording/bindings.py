@@ -52,7 +52,7 @@ def find_bindings(events: Sequence[WireEvent], identities: Identities) -> list[R
         source, flow = handed_out[token]
         rule = found.setdefault(source, RecordedBinding("", source))
         rule.tokens.add(token)
-        rule.places += [place for place, _ in uses if place not in rule.places]
+        rule.places += [place for place, _ in uses]
         if any(_is_apart(identities, flow, other) for _, other in uses):
             needed.add(source)
     return _named(found[source] for source in found if source in needed)

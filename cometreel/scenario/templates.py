@@ -116,7 +116,7 @@ def check_template(text: str) -> str:
 
 def undefined_names(text: str, defined: frozenset[str]) -> list[str]:
     """Return the names that a template uses and that aren't defined."""
-    return sorted(template(text).names - defined - GLOBAL_NAMES)
+    return sorted(template(text).names - defined)
 
 
 class SeededRandom:
