@@ -23,7 +23,7 @@ from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.yaml_editing import ItemChange, edit_items
 from cometreel.verify.value_comparison import ChangeKind
-from cometreel.verify.verdict import Drift, StepVerdict, Verdict
+from cometreel.verify.verdict import MOVED, Drift, StepVerdict, Verdict
 
 __all__ = ["COMMENT", "proposals", "updated_files"]
 
@@ -145,7 +145,7 @@ def _application_order(drift: Drift) -> tuple[int, int]:
 
 def _apply(written: JSONObject, drift: Drift) -> None:
     """Change one value in place; keep values inside markers."""
-    if len(drift.path) < 2 or (drift.kind.startswith("notification ") and drift.kind != "notification moved"):
+    if len(drift.path) < 2 or (drift.kind.startswith("notification ") and drift.kind != MOVED):
         return
     if drift.path[:2] == ("reply", "headers"):
         _add_own_header(written, str(drift.path[2]))
@@ -265,7 +265,8 @@ def _additional_event(
     for pointer in profile.event if references else ():
         data = replace(data, pointer, lambda _: references[0])
     delay = next((delay for delay in map(_after, near) if delay), "0s")
-    return {"after": delay, "channel": live["channel"], "data": data}
+    receiver: JSONObject = {"deliver": live["deliver"]} if "deliver" in live else {}
+    return {"after": delay, "channel": live["channel"], "data": data, **receiver}
 
 
 def _after(block: JSON) -> JSON:

@@ -2,7 +2,7 @@
 
 Notifications are assigned to exchanges by the correlation rule of the profile, as in recording. The order of a
 notification and its reply is not compared, because they use two connections; the order of an exchange's notifications
-within one channel is.
+within one session and channel is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from cometreel.jsonvalue import JSON, encode
+from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.recording.correlation import correlate
 from cometreel.recording.journal_events import NO_BODY, RecordedBody, RedactedPaths, WireEvent
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
@@ -22,9 +22,9 @@ from cometreel.verify.comparator import Comparator, DriftPath
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotification
 from cometreel.verify.request_building import BuiltPublish
-from cometreel.verify.script import ExpectedTimelineEvent
+from cometreel.verify.script import SEVERAL, ExpectedTimelineEvent
 from cometreel.verify.value_comparison import count_values
-from cometreel.verify.verdict import Drift, EqualCount, one_line
+from cometreel.verify.verdict import MOVED, Drift, EqualCount, one_line
 
 __all__ = [
     "ExpectedNotification",
@@ -77,7 +77,8 @@ class NotificationComparison:
         found = [drift for drifts in changes.values() for drift in drifts]
         found += [self._missing(number) for number in pairs.missing]
         found += [self._duplicate(number, live) for number, live in sorted(pairs.duplicates.items())]
-        found += [self._extra(number, place, pairs) for place, number in enumerate(pairs.extra)]
+        extra = [number for number in pairs.extra if not self._is_expected_copy(self._live[number])]
+        found += [self._extra(number, place, pairs) for place, number in enumerate(extra)]
         unequal = {number for number, drifts in changes.items() if drifts} | {*pairs.missing, *pairs.duplicates}
         for drift, moved in self._order_changes(pairs):
             found.append(drift)
@@ -92,14 +93,31 @@ class NotificationComparison:
 
     # --- pairing --------------------------------------------------------------------------------------------
     def _similarity(self, number: int, live: int) -> Similarity:
-        channel, data, ext = self._resolve(number, self._live[live], trial=True)
-        notification = self._live[live]
+        return self._similarity_to(number, self._live[live])
+
+    def _similarity_to(self, number: int, notification: ReceivedNotification) -> Similarity:
+        channel, data, ext = self._resolve(number, notification, trial=True)
         differences = len(self._comparator.value_changes(data, notification.data, self._references))
         if ext is not MISSING:
             live_ext = notification.message.get("ext")
             differences += len(self._comparator.value_changes(ext, live_ext, ()))
         values = max(count_values(data), count_values(notification.data))
-        return Similarity(differences, values, channel == notification.channel)
+        return Similarity(
+            differences, values, channel == notification.channel, self._receiver(number) == notification.session
+        )
+
+    def _receiver(self, number: int) -> str:
+        return self._play.step.receives(self._recorded[number].spec)
+
+    def _is_expected_copy(self, notification: ReceivedNotification) -> bool:
+        """True if a notification of another session is a copy of an event for several; copies are not compared."""
+        if notification.session == self._play.step.session:
+            return False
+        return any(
+            expected.spec.deliver in SEVERAL
+            and replace(self._similarity_to(number, notification), same_session=True).close
+            for number, expected in enumerate(self._recorded)
+        )
 
     def _resolve(
         self, number: int, notification: ReceivedNotification, *, trial: bool
@@ -122,7 +140,7 @@ class NotificationComparison:
     def _claim_unsolicited(self, pairs: Pairs) -> None:
         """Take missing and duplicate notifications from the unsolicited ones: their reference may have changed."""
         for number in list(pairs.missing):
-            for notification in self._candidates():
+            for notification in self._candidates(self._receiver(number)):
                 self._live.append(notification)
                 if self._similarity(number, len(self._live) - 1).close:
                     pairs.pairs[number] = len(self._live) - 1
@@ -131,7 +149,7 @@ class NotificationComparison:
                     break
                 self._live.pop()
         for number, live in list(pairs.pairs.items()):
-            for notification in self._candidates():
+            for notification in self._candidates(self._receiver(number)):
                 self._live.append(notification)
                 last = len(self._live) - 1
                 if self._similarity(number, last).equal and notification.at >= self._live[live].at:
@@ -140,8 +158,8 @@ class NotificationComparison:
                 else:
                     self._live.pop()
 
-    def _candidates(self) -> list[ReceivedNotification]:
-        start, session = self._play.sent_at, self._play.step.session
+    def _candidates(self, session: str) -> list[ReceivedNotification]:
+        start = self._play.sent_at
         end = start + self._window
         return [each for each in self._unsolicited if each.session == session and start <= each.at <= end]
 
@@ -151,8 +169,10 @@ class NotificationComparison:
         channel, data, ext = self._resolve(number, notification, trial=False)
         path: DriftPath = ("events", expected.number)
         if channel != notification.channel:
-            kind = "notification moved"
-            yield self._comparator.drift(step, kind, (*path, "channel"), channel, notification.channel)
+            yield self._comparator.drift(step, MOVED, (*path, "channel"), channel, notification.channel)
+        receiver = self._receiver(number)
+        if receiver != notification.session:
+            yield self._comparator.drift(step, MOVED, (*path, "deliver"), receiver, notification.session)
         literal = isinstance(expected.spec.data, Fixed)
         yield from self._comparator.drifts(
             step, (*path, "data"), data, notification.data, self._references, literal=literal
@@ -176,10 +196,12 @@ class NotificationComparison:
     def _extra(self, number: int, place: int, pairs: Pairs) -> Drift:
         notification = self._live[number]
         path: DriftPath = ("events", len(self._play.step.exchange.events) + place)
-        redacted: JSON = {
+        redacted: JSONObject = {
             "channel": notification.channel,
             "data": self._comparator.masking.redact(notification.data),
         }
+        if notification.session != self._play.step.session:
+            redacted["deliver"] = notification.session
         drift = self._comparator.drift(self._play.step, "notification extra", path, MISSING, redacted)
         later = [each for each, live in pairs.pairs.items() if self._arrival(live) > self._arrival(number)]
         return replace(drift, before=min((self._recorded[each].number for each in later), default=None))
@@ -189,9 +211,12 @@ class NotificationComparison:
 
     def _order_changes(self, pairs: Pairs) -> Iterator[tuple[Drift, set[int]]]:
         """Yield a difference for each channel on which the order has changed, and the notifications that moved."""
+
+        def place(pair: tuple[int, int]) -> tuple[str, str]:
+            return self._live[pair[1]].channel, self._live[pair[1]].session
+
         arrived = sorted(pairs.pairs.items(), key=lambda each: self._arrival(each[1]))
-        by_channel = sorted(arrived, key=lambda each: self._live[each[1]].channel)
-        for channel, group in groupby(by_channel, key=lambda each: self._live[each[1]].channel):
+        for (channel, _), group in groupby(sorted(arrived, key=place), key=place):
             numbers = [number for number, _ in group]
             live: list[JSON] = [self._recorded[number].number for number in numbers]
             recorded = sorted(live, key=lambda number: int(str(number)))
@@ -211,21 +236,27 @@ def _copy(variables: SessionVariables) -> SessionVariables:
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """The result of comparing two notifications: differences, number of values, and if the channel is the same."""
+    """The result of comparing two notifications: differences, number of values, and if the place is the same."""
 
     differences: int
     values: int
     same_channel: bool
+    same_session: bool = True
+
+    @property
+    def same_place(self) -> bool:
+        """True if channel and session are the same."""
+        return self.same_channel and self.same_session
 
     @property
     def equal(self) -> bool:
         """True if there is no difference."""
-        return self.same_channel and not self.differences
+        return self.same_place and not self.differences
 
     @property
     def close(self) -> bool:
-        """True if one may be the other, changed: up to half of its values differ, on another channel a quarter."""
-        return self.differences * (2 if self.same_channel else 4) <= self.values + (1 if self.same_channel else 0)
+        """True if one may be the other, changed: up to half of its values differ, at another place a quarter."""
+        return self.differences * (2 if self.same_place else 4) <= self.values + (1 if self.same_place else 0)
 
 
 @dataclass(slots=True)
@@ -269,7 +300,7 @@ def _pair_equal(
 def _pair_close(rest: Sequence[int], free: list[int], compare: Callable[[int, int], Similarity], result: Pairs) -> None:
     candidates = [(compare(number, each), number, each) for number in rest for each in free]
     close = [
-        (similarity.differences + (not similarity.same_channel), number, each)
+        (similarity.differences + (not similarity.same_channel) + (not similarity.same_session), number, each)
         for similarity, number, each in candidates
         if similarity.close
     ]
@@ -298,7 +329,8 @@ def assign_notifications(
     )
     found = correlate(transcript, profile)
     for ask in found.requests:
-        sources[id(ask.source)][0].notifications = _received(ask.deliveries, deliveries)
+        joined = sorted([*ask.deliveries, *(copy for _, copy in ask.copies)], key=lambda delivery: delivery.at)
+        sources[id(ask.source)][0].notifications = _received(joined, deliveries)
     return _received(found.unsolicited, deliveries)
 
 

@@ -27,6 +27,7 @@ from cometreel.scenario.values import Fixed
 __all__ = [
     "DEFAULT_SESSION",
     "RECEIVERS",
+    "SEVERAL",
     "ExpectedTimelineEvent",
     "Script",
     "ScriptStep",
@@ -34,7 +35,9 @@ __all__ = [
     "build_script",
 ]
 
-RECEIVERS = frozenset({"asker", "subscribers", "all"})
+SEVERAL = frozenset({"subscribers", "all"})
+"""The values of `deliver` with which other sessions receive a notification too."""
+RECEIVERS = SEVERAL | {"asker"}
 """The values of `deliver` that are not a role."""
 DEFAULT_SESSION = "everybody"
 """The only session of a scenario without roles."""

@@ -11,7 +11,10 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Drift", "EqualCount", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
+__all__ = ["MOVED", "Drift", "EqualCount", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
+
+MOVED = "notification moved"
+"""The kind of difference of a notification on another channel or in another session."""
 
 _MAX_LENGTH = 200
 

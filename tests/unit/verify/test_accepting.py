@@ -296,3 +296,33 @@ def test_the_values_of_the_first_session_are_accepted(start_run: StartRun) -> No
     run = start_run(text).replies(0, {"x": 2}).replies(1, {"x": 3})
     ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     assert "x: 2" in dump(file)
+
+
+@pytest.mark.parametrize("receivers", [("b",), ("a", "b"), ("b", "a")])
+def test_the_sessions_that_received_a_notification_are_accepted(
+    start_run: StartRun, receivers: tuple[str, ...]
+) -> None:
+    text = """correlation: gws-v2
+roles: {a: {}, b: {}}
+exchanges:
+  - name: ask
+    as: a
+    request: {method: POST, path: /ask}
+    reply: {body: {referenceId: 1}}
+    events: [{after: 50ms, channel: /c, data: {referenceId: 1, x: 1}}]
+  - name: other
+    as: b
+    request: {method: POST, path: /other}
+    reply: {body: {referenceId: 2}}
+    events: [{channel: /c, data: {referenceId: 2, x: 2}}]
+"""
+
+    def played(text: str) -> FakeRun:
+        run = start_run(text, patience_seconds=1).connects("a").connects("b").replies(0, {"referenceId": 9})
+        for session in receivers:
+            run.notifies({"referenceId": 9, "x": 1}, "/c", session)
+        return run.at(5).connects("b").replies(1, {"referenceId": 8}).notifies({"referenceId": 8, "x": 2}, "/c", "b")
+
+    new = proposal(played(text))
+    assert ["# verify:" in line for line in new.splitlines() if "deliver: b" in line].count(False) == 1
+    assert played(new.partition("cometreel: 1\n")[2]).lines() == []

@@ -147,3 +147,125 @@ def test_only_the_value_itself_may_differ(start_run: START) -> None:
     assert "header changed" in lines
     assert "name" in lines
     assert "live-code-1" not in lines
+
+
+TWO_SESSIONS = """
+correlation: gws-v2
+roles: {agent-1: {}, agent-2: {}}
+exchanges:
+  - name: other
+    as: agent-2
+    request: {method: POST, path: /other}
+    reply: {body: {referenceId: 1}}
+    events: [{channel: /v2/me/workbins, data: {referenceId: 1, x: 1, z: 2}}]
+  - name: ask
+    as: agent-1
+    request: {method: POST, path: /ask}
+    reply: {body: {referenceId: 2}}
+    events: [{channel: /v2/me/workbins, data: {referenceId: 2, x: 3, z: 4, w: 5}}]
+"""
+
+
+def asked(start_run: START, text: str = TWO_SESSIONS) -> Any:
+    """Play the exchange of agent-2, and send the request of agent-1, which gets the reference 9."""
+    run = start_run(text, patience_seconds=1).connects("agent-2").replies(0, {"referenceId": 8})
+    run.notifies({"referenceId": 8, "x": 1, "z": 2}, session="agent-2").connects("agent-1")
+    return run.replies(1, {"referenceId": 9})
+
+
+ASKED = {"referenceId": 9, "x": 3, "z": 4, "w": 5}
+IN_ANOTHER = "s.yaml:15: ask: notification moved at /events/0/deliver: recorded agent-1, live agent-2"
+"""The line of a notification that only the other session received."""
+
+
+def test_a_notification_that_arrives_only_in_another_session_is_a_difference(start_run: START) -> None:
+    run = asked(start_run).notifies(ASKED, session="agent-2")
+    assert run.lines() == [IN_ANOTHER]
+    assert run.verdict().parity() == "1 of 2 exchanges and 1 of 2 notifications are equal"
+
+
+def test_a_notification_that_arrives_changed_in_another_session_has_both_differences(start_run: START) -> None:
+    run = asked(start_run).notifies({**ASKED, "w": 6}, session="agent-2")
+    assert run.lines() == [IN_ANOTHER, "s.yaml:15: ask: value changed at /events/0/data/w: recorded 5, live 6"]
+
+
+def test_a_different_notification_in_another_session_is_no_answer(start_run: START) -> None:
+    run = asked(start_run).notifies({"referenceId": 9, "a": 7, "b": 8, "c": 9}, session="agent-2")
+    assert run.lines() == [
+        (
+            "s.yaml:15: ask: notification missing at /events/0: recorded {channel: /v2/me/workbins, "
+            "data: {referenceId: 2, x: 3, z: 4, w: 5}}, live nothing"
+        ),
+        (
+            "s.yaml:15: ask: notification extra at /events/1: recorded nothing, live {channel: /v2/me/workbins, "
+            "data: {referenceId: 9, a: 7, b: 8, c: 9}, deliver: agent-2}"
+        ),
+    ]
+
+
+def test_a_copy_for_another_session_is_a_difference_if_only_the_asker_should_receive_it(start_run: START) -> None:
+    run = asked(start_run).notifies(ASKED, session="agent-1").notifies(ASKED, session="agent-2")
+    assert run.lines() == [
+        (
+            "s.yaml:15: ask: notification extra at /events/1: recorded nothing, live {channel: /v2/me/workbins, "
+            "data: {referenceId: 9, x: 3, z: 4, w: 5}, deliver: agent-2}"
+        )
+    ]
+
+
+FOR_ALL = TWO_SESSIONS.replace("w: 5}}]", "w: 5}, deliver: all}]")
+
+
+def test_copies_of_a_notification_for_all_sessions_are_not_compared(start_run: START) -> None:
+    changed = {**ASKED, "w": 6}
+    run = asked(start_run, FOR_ALL).notifies(changed, session="agent-1")
+    run.notifies(changed, session="agent-2").notifies({**ASKED, "w": 7}, session="agent-2")
+    assert run.lines() == ["s.yaml:15: ask: value changed at /events/0/data/w: recorded 5, live 6"]
+
+
+def test_a_notification_for_all_sessions_that_the_asker_does_not_receive_is_a_difference(start_run: START) -> None:
+    assert asked(start_run, FOR_ALL).notifies(ASKED, session="agent-2").lines() == [IN_ANOTHER]
+
+
+FOR_BOTH = """
+correlation: gws-v2
+roles: {agent-1: {}, agent-2: {}}
+exchanges:
+  - name: transfer
+    as: agent-1
+    request: {method: POST, path: /transfer}
+    reply: {body: {referenceId: 2}}
+    events:
+      - {channel: /offers, data: {referenceId: 2, x: 3, z: 4, w: 5}}
+      - {channel: /offers, data: {referenceId: 2, x: 3, z: 4, w: 5}, deliver: agent-2}
+"""
+
+
+def transferred(start_run: START, text: str = FOR_BOTH) -> Any:
+    """Send the request of agent-1, which gets the reference 9."""
+    return start_run(text, patience_seconds=1).connects("agent-1").connects("agent-2").replies(0, {"referenceId": 9})
+
+
+def test_equal_notifications_for_two_sessions_are_expected_once_in_each(start_run: START) -> None:
+    run = transferred(start_run).notifies(ASKED, "/offers", "agent-2").notifies(ASKED, "/offers", "agent-1")
+    assert (run.lines(), run.actions()[-2:]) == ([], ["disconnect agent-1", "disconnect agent-2"])
+    assert run.verdict().parity() == "1 of 1 exchanges and 2 of 2 notifications are equal"
+
+
+def test_two_notifications_in_one_session_instead_of_one_in_each(start_run: START) -> None:
+    run = transferred(start_run).notifies(ASKED, "/offers", "agent-1").notifies(ASKED, "/offers", "agent-1")
+    assert run.lines() == [
+        "s.yaml:12: transfer: notification moved at /events/1/deliver: recorded agent-2, live agent-1"
+    ]
+
+
+def test_the_order_of_notifications_in_two_sessions_is_not_compared(start_run: START) -> None:
+    run = transferred(start_run, FOR_BOTH.replace("w: 5}, deliver", "w: 6}, deliver"))
+    run.notifies({**ASKED, "w": 6}, "/offers", "agent-2").at(0.1).notifies(ASKED, "/offers", "agent-1")
+    assert run.lines() == []
+
+
+def test_a_notification_for_another_role_is_found_without_its_reference(start_run: START) -> None:
+    run = transferred(start_run).notifies(ASKED, "/offers", "agent-1").at(0.1)
+    run.notifies({"x": 3, "z": 4, "w": 5}, "/offers", "agent-2")
+    assert run.lines() == ["s.yaml:12: transfer: field removed at /events/1/data/referenceId: recorded 2, live nothing"]
