@@ -144,3 +144,21 @@ def test_beyond_the_limit_the_value_that_was_handed_out_longest_ago_is_forgotten
         wire.request(10 + number, "GET", f"/sessions/{LATER}{number}")
     sent = [event for event in read_journal(wire.path)[1] if event.method == "GET"]
     assert [[*event.values] for event in sent] == [["$request.path.2"], [], ["$request.path.2"]]
+
+
+def test_a_third_rule_gets_the_next_number(wire: Any) -> None:
+    answer: JSON = {name: {"sessionId": f"{LATER}{name}"} for name in ("a", "b", "c")}
+    wire.call(1, "POST", "/sessions", {}, answer)
+    for at, name in enumerate("abc", start=2):
+        wire.call(at, "GET", f"/{name}", None, {}, headers=[(f"X-{name}", f"{LATER}{name}")])
+    assert [rule.get("name") for rule in rules(wire.distil())] == [None, "sessionId_2", "sessionId_3"]
+
+
+def test_the_name_of_a_rule_for_an_item_of_a_list_begins_with_a_letter(wire: Any) -> None:
+    wire.call(1, "POST", "/sessions", {}, {"tokens": [f"{LATER}1"]})
+    wire.call(2, "GET", "/orders", None, {}, headers=[("X-Token", f"{LATER}1")])
+    distilled = wire.distil()
+    assert rules(distilled) == [
+        {"name": "value_0", "from": "$response.body#/tokens/0", "in": ["$request.header.X-Token"]}
+    ]
+    assert loads(dump(distilled.file)).session.bind

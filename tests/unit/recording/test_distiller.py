@@ -497,3 +497,37 @@ def test_invalid_advice_is_left_out(wire: Any) -> None:
     answer: JSON = {"channel": "/meta/handshake", "successful": True, "id": "1", "clientId": "c", "advice": advice}
     wire.reply(1, flow, [answer])
     assert wire.distil().file.bayeux.advice.model_dump(exclude_none=True) == {"interval": 2000}
+
+
+def test_a_slash_at_the_end_of_a_path_makes_no_difference(wire: Any) -> None:
+    wire.call(1, "GET", "/api/v2/services", None, {"services": []}, session="s1")
+    wire.call(2, "GET", "/api/v2/services/", None, {"services": []}, session="s1")
+    assert names(wire.distil()) == ["services"]
+
+
+def test_a_request_that_gets_401_is_one_without_a_session(wire: Any) -> None:
+    for at, status in ((1, 401), (2, 200)):
+        wire.call(at, "GET", "/orders", None, {"status": status}, status=status)
+    distilled = wire.distil()
+    assert [(one.reply.status, one.request.authenticated) for one in distilled.file.exchanges] == [
+        (401, False),
+        (200, True),
+    ]
+
+
+def test_header_fields_that_all_replies_have_are_written_once_except_those_of_a_single_reply(wire: Any) -> None:
+    fields = [("Content-Type", "text/csv"), ("Location", "/next"), ("X-Version", "9")]
+    for at, path in enumerate(("/a", "/b")):
+        wire.call(at, "GET", path, None, b"x", reply_headers=fields)
+    distilled = wire.distil()
+    assert distilled.file.reply_headers == {"x-version": "9"}
+    assert [one.reply.headers for one in distilled.file.exchanges] == [
+        {"content-type": "text/csv", "location": "/next"}
+    ] * 2
+
+
+def test_the_pseudonym_of_a_name_keeps_its_capital_letter(wire: Any) -> None:
+    wire.call(1, "GET", "/a", None, {"firstName": "Kate", "lastName": "smith"})
+    wire.call(2, "GET", "/b", None, {"firstName": "kate", "lastName": "Smith"})
+    bodies = [one.reply.body for one in wire.distil().file.exchanges]
+    assert [[text[:1].isupper() for text in body.values()] for body in bodies] == [[True, False], [False, True]]

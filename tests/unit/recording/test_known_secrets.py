@@ -49,6 +49,7 @@ def encoded(text: str) -> str:
         ("tr0ub4dor", "a%20tr0ub4dor%3Dtr%30ub4dor", "a%20*%3D*"),
         ("tr0ub4dor", "a%2520tr%2530ub4dor", "a%2520*"),
         ("tr0ub4dor", "&lt;tr&#48;ub4dor&gt;", "&lt;*&gt;"),
+        ("tr0ub4dorf", "tr0ub4dor&fjlig;x", "*x"),  # the escape means `fj`
         ("tr0ub4dor", '"\\u0074r0ub4dor\\\\n"', '"*\\\\n"'),
         ("tr0ub4dor", f"Basic {encoded('kate:tr0ub4dor')}", f"Basic {encoded('kate:*')}"),
         ("tr0ub4dor", f"x{encoded('tr0ub4dor')}", "*"),
@@ -93,6 +94,12 @@ def test_beyond_the_limit_the_oldest_secret_is_dropped(monkeypatch: pytest.Monke
         "*",
         "*",
     ]
+
+
+def test_a_secret_in_another_case_is_the_same_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cometreel.recording.known_secrets._LIMIT", 2)
+    known = known_secrets("tr0ub4dor", "TR0UB4DOR", "another-1")
+    assert known.scrub_text("tr0ub4dor TR0UB4DOR another-1", lambda _: "*") == "* * *"
 
 
 def test_a_secret_that_was_dropped_may_be_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +147,17 @@ def test_a_secret_that_equals_a_word_is_weak_whichever_comes_first(first: str) -
     known.add("workbins", "password")
     known.add_word("workbins")
     assert known.scrub_text("/workbins", lambda _: "*") == "/workbins"
+    assert known.take_weak_places() == ["password"]
+
+
+@pytest.mark.parametrize("first", ["secret", "word"])
+def test_a_secret_that_is_part_of_a_word_is_weak_whichever_comes_first(first: str) -> None:
+    known = KnownSecrets()
+    if first == "word":
+        known.add_word("my-workbins-v2")
+    known.add("workbins", "password")
+    known.add_word("my-workbins-v2")
+    assert known.scrub_text("/my-workbins-v2", lambda _: "*") == "/my-workbins-v2"
     assert known.take_weak_places() == ["password"]
 
 

@@ -238,6 +238,18 @@ def test_a_client_that_has_disconnected_is_no_listener(wire: Any, disconnects: b
     assert wire.distil().summary.correlated["reference"] == joined
 
 
+def test_the_notification_of_a_call_without_cookie_is_for_the_asker(wire: Any) -> None:
+    for number in (1, 2):
+        connect(wire, number / 10, f"c{number}", "/q", JSESSIONID=f"s{number}-0a1b2c3d")
+    wire.call(0.5, "GET", "/me", None, {}, session="s2-0a1b2c3d")
+    wire.call(1, "POST", "/query", {}, {"referenceId": 5})
+    poll(wire, 2, "c1", event("/q", referenceId=5), JSESSIONID="s1-0a1b2c3d")
+    assert [(one.name, receivers_of(one)) for one in wire.distil().file.exchanges] == [
+        ("me", []),
+        ("post query", [(None, "1s")]),
+    ]
+
+
 def test_a_listener_with_calls_of_its_own_gets_nothing_of_others(wire: Any) -> None:
     connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
     wire.call(0.5, "GET", "/me", None, {}, session="s1-0a1b2c3d")
@@ -284,10 +296,12 @@ def test_a_publish_that_all_subscribers_receive_is_one_event(wire: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "deliver"), [("/chat", "subscribers"), ("/service/chat", "all"), ("/elsewhere", "all")]
+    ("channel", "deliver"),
+    [("/chat", "subscribers"), ("/news/today", "subscribers"), ("/service/chat", "all"), ("/elsewhere", "all")],
 )
 def test_a_broadcast_on_a_channel_without_subscriptions_is_for_all(wire: Any, channel: str, deliver: str) -> None:
     users(wire, 2)
+    connect(wire, 0.5, "c3", "/news/*", JSESSIONID="s3-0a1b2c3d")
     wire.call(1, "POST", "/say", {"text": "hello"}, {"referenceId": 5}, session="s1-0a1b2c3d")
     for number in (1, 2):
         pushed = event(channel, text=1, referenceId=5)
@@ -326,7 +340,12 @@ def hear(wire: Any, until: float, user: int, **data: JSON) -> None:
 
 def receivers(distilled: Any) -> list[list[tuple[str | None, str]]]:
     """Return the receiver and the time of each event by exchange."""
-    return [[(one.deliver, one.after) for one in said.events or []] for said in distilled.file.exchanges]
+    return [receivers_of(said) for said in distilled.file.exchanges]
+
+
+def receivers_of(exchange: Any) -> list[tuple[str | None, str]]:
+    """Return the receiver and the time of each event."""
+    return [(one.deliver, one.after) for one in exchange.events or []]
 
 
 def test_a_message_for_two_of_three_sessions_without_the_asker_is_one_event(wire: Any) -> None:
@@ -343,6 +362,19 @@ def test_a_message_that_a_session_receives_twice_is_a_copy_only_once(wire: Any) 
     for until, user in ((2, 1), (2.1, 2), (2.3, 2)):
         hear(wire, until, user, n=1, referenceId=5)
     assert receivers(wire.distil()) == [[("subscribers", "1s"), ("agent-2", "1.3s")]]
+
+
+@pytest.mark.parametrize(("later", "copies"), [(5, 1), (5.1, 0)])
+def test_an_equal_message_for_another_client_of_a_session_is_a_copy_for_five_seconds(
+    wire: Any, later: float, copies: int
+) -> None:
+    for client in ("c1", "c2"):
+        connect(wire, 0, client, "/chat", JSESSIONID="s1-0a1b2c3d")
+    for until, client in ((7, "c1"), (7 + later, "c2")):
+        poll(wire, until, client, event("/chat", n=1), JSESSIONID="s1-0a1b2c3d")
+    distilled = wire.distil()
+    assert len(timeline(distilled)) == 2 - copies
+    assert len([line for line in distilled.summary.left_out if "a copy for another CometD client" in line]) == copies
 
 
 def test_an_equal_message_long_afterwards_is_no_copy(wire: Any) -> None:
@@ -628,3 +660,21 @@ def test_a_bayeux_reply_that_is_no_json_has_its_true_reason(wire: Any) -> None:
     assert wire.distil().summary.left_out == [
         "the reply to a Bayeux request: invalid JSON, or JSON that can't be stored"
     ]
+
+
+def test_a_user_of_requests_without_identity_gets_no_role(wire: Any) -> None:
+    users(wire, 2)
+    wire.call(3, "GET", "/api/v2/me", None, {"user": {"id": "u1", "userName": "kate"}})
+    say(wire, 4, 1)
+    assert wire.distil().file.roles is None
+
+
+def test_a_request_with_credentials_only_belongs_to_the_latest_session_of_its_user(wire: Any) -> None:
+    kate = [("Authorization", "Basic " + b64encode(b"kate:tr0ub4dor9").decode())]
+    for number in (1, 2):
+        session = cookies(JSESSIONID=f"s{number}-0a1b2c3d")
+        wire.call(number, "GET", "/a", None, {}, headers=[*kate, *session])
+        connect(wire, number, f"c{number}", "/q", JSESSIONID=f"s{number}-0a1b2c3d")
+    wire.call(5, "POST", "/query", {}, {"referenceId": 5}, headers=kate)
+    poll(wire, 6, "c2", event("/q", referenceId=5), JSESSIONID="s2-0a1b2c3d")
+    assert receivers(wire.distil()) == [[], [(None, "1s")]]

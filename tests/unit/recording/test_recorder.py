@@ -44,11 +44,55 @@ def test_bayeux_is_found_by_its_shape_on_any_path(wire: Any, body: bytes, *, rec
     assert kinds(wire) == (["request", "reply"] if recorded else [])
 
 
+@pytest.mark.parametrize("text", ['{"text":"hello"}', '[{"channel":"/meta/connect"}', "hello", '["a"]'])
+def test_a_form_with_another_message_is_not_bayeux(wire: Any, text: str) -> None:
+    headers = Headers([("Content-Type", "application/x-www-form-urlencoded")])
+    body = f"message={quote(text)}&channel=a".encode()
+    assert not wire.recorder.request("f", "POST", "http://h/cometd", headers, body)
+    assert kinds(wire) == []
+
+
 def test_a_form_with_bayeux_messages_is_bayeux(wire: Any) -> None:
     headers = Headers([("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")])
     body = b"message=%5B%7B%22channel%22%3A%22%2Fmeta%2Fconnect%22%2C%22clientId%22%3A%22c%22%7D%5D"
     assert wire.recorder.request("f", "POST", "http://h/cometd", headers, body)
     assert read_journal(wire.path)[1][0].body.messages[0]["channel"] == "/meta/connect"
+
+
+def test_the_reply_to_bayeux_messages_is_recorded_though_the_filter_does_not_want_it(wire: Any) -> None:
+    shaken = b'[{"channel":"/meta/handshake","id":"1","successful":true}]'
+    wire.recorder.request("f", "POST", "http://h/cometd", Headers(), SHAKE)
+    wire.recorder.reply("f", 200, Headers(), shaken, wanted=False)
+    wire.recorder.request("g", "GET", "http://h/x", Headers(), b"", wanted=True)
+    wire.recorder.reply("g", 200, Headers(), b"1", wanted=False)
+    assert kinds(wire) == ["request", "reply", "request", "unwanted"]
+
+
+@pytest.mark.parametrize(("size", "kind"), [(40, "json"), (41, "omitted")])
+def test_a_body_is_recorded_up_to_the_largest_size(
+    wire: Any, monkeypatch: pytest.MonkeyPatch, size: int, kind: str
+) -> None:
+    monkeypatch.setattr("cometreel.recording.recorded_bodies.MAX_BODY", 40)
+    wire.request(1, "POST", "/x", b'"' + b"x" * (size - 2) + b'"')
+    assert [event.body.kind for event in read_journal(wire.path)[1]] == [kind]
+
+
+def test_traffic_that_is_left_out_is_counted_once(wire: Any) -> None:
+    wire.recorder.leave_out("a picture")
+    wire.recorder.write_left_out()
+    wire.recorder.leave_out("a picture")
+    wire.recorder.close()
+    assert [(event.text, event.count) for event in read_journal(wire.path)[1]] == [("a picture", 1)] * 2
+
+
+def test_the_credentials_of_a_request_precede_those_of_its_messages(wire: Any) -> None:
+    shake = [{"channel": "/meta/handshake", "ext": {"token": "message-0a1b2c3d"}}]
+    header = [("Authorization", "Bearer header-0a1b2c3d")]
+    for headers, messages in ((header, shake), (header, json.loads(SHAKE)), ([], shake)):
+        wire.bayeux(1, messages, headers=headers)
+    one, header_only, message_only = (event.credentials for event in read_journal(wire.path)[1])
+    assert one == header_only
+    assert len({one, message_only, ""}) == 3
 
 
 def test_wanted_traffic_is_recorded(wire: Any) -> None:
@@ -78,6 +122,13 @@ def test_a_websocket_is_recorded_from_its_first_bayeux_frame(wire: Any) -> None:
         ("frame", 2.0, True),
         ("close", 2.0, False),
     ]
+
+
+def test_a_websocket_stays_bayeux_after_a_frame_that_is_not(wire: Any) -> None:
+    wire.recorder.opened("w", "ws://h/x", Headers())
+    for text in (SHAKE.decode(), '{"not":"bayeux"}', '[{"channel":"/x","data":1}]'):
+        wire.recorder.frame("w", False, text)
+    assert [event.body.kind for event in read_journal(wire.path)[1]] == ["none", "bayeux", "json", "bayeux"]
 
 
 def test_an_event_is_recorded_with_the_time_of_the_caller(wire: Any) -> None:

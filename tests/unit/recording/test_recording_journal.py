@@ -43,6 +43,13 @@ def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
     assert journal.key.reveal().hex() not in repr(journal.key) + str(vars(journal))
 
 
+def test_only_the_owner_can_read_the_key_of_a_journal_that_is_continued(tmp_path: Path) -> None:
+    path = RecordingJournal.open(tmp_path / "a.jsonl", HEADER).path
+    key_path(path).chmod(0o644)
+    RecordingJournal.open(path, HEADER).close()
+    assert stat.S_IMODE(key_path(path).stat().st_mode) == 0o600
+
+
 def test_a_truncated_last_line_is_kept_and_the_next_event_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     RecordingJournal.open(path, HEADER).write({"t": 0, "kind": "mark"})
@@ -207,6 +214,15 @@ def line(at: float, kind: str, flow: str) -> str:
 def test_times_after_a_clock_that_was_set_back_continue_from_the_latest_time(tmp_path: Path) -> None:
     lines = [line(10, "request", "f1"), line(8, "reply", "f1"), line(8.5, "request", "f2"), line(9, "reply", "f2")]
     assert events_at(tmp_path, *lines) == [("request", 10.0), ("reply", 10.0), ("request", 10.5), ("reply", 11.0)]
+
+
+def test_the_times_after_each_change_of_the_clock_continue(tmp_path: Path) -> None:
+    lines = [
+        *(line(10, "request", "f1"), line(8, "reply", "f1")),
+        *(line(8.5, "request", "f2"), line(5, "reply", "f2")),
+        line(6, "request", "f3"),
+    ]
+    assert [at for _, at in events_at(tmp_path, *lines)] == [10.0, 10.0, 10.5, 10.5, 11.5]
 
 
 def test_a_small_step_within_an_exchange_keeps_its_order(tmp_path: Path) -> None:

@@ -366,6 +366,14 @@ def test_a_password_in_basic_credentials_in_a_text_is_known_afterwards() -> None
     assert later(redacts, "tr0ub4dorX") == "*"
 
 
+def test_the_user_of_basic_credentials_in_a_text_is_replaced_where_it_is_an_owner() -> None:
+    redacts = redactor()
+    redacts.text(f"sent {encoded('kate.smith:tr0ub4dorX')}")
+    value, marks = redacts.redact_json({"owner": "kate.smith"})
+    assert value != {"owner": "kate.smith"}
+    assert marks.identifiers == {"/owner": "user"}
+
+
 @pytest.mark.parametrize(("value", "known"), [("x7Rq91kPz0", "*"), ("activeusers", "activeusers")])
 def test_a_parameter_of_a_link_is_known_afterwards_unless_it_may_be_a_word(value: str, known: str) -> None:
     redacts = redactor()
