@@ -230,8 +230,8 @@ def _receiver_used(event: JSON, path: tuple[str | int, ...]) -> Iterator[_Use]:
 
 
 def _ids_used(raw: JSON) -> Iterator[_Use]:
-    """Yield the identifiers that a block or the header fields of all replies render."""
-    return (_Use("id", name, path) for path, name in ids_in(raw) if path[0] != "request")
+    """Yield the identifiers in a block or in the header fields of all replies; a request defines those in it."""
+    return (_Use("id", name, path) for path, name in ids_in(raw))
 
 
 def _undefined_in_exchange(raw: JSON) -> Iterator[Finding]:

@@ -211,3 +211,34 @@ faults: [{meta: /meta/connect, broken: true}, {meta: /meta/subscribe, broken: tr
 """)
     assert [entry.index for entry in scenario.timeline] == [0, 1]
     assert [(fault.index, fault.meta) for fault in scenario.faults] == [(0, "/meta/connect"), (1, "/meta/subscribe")]
+
+
+def test_an_answer_that_depends_on_the_character_set_is_not_remembered() -> None:
+    scenario = loads(HEAD + "  - {name: a, request: {method: POST, path: /x, base64: 6Q==}}\n")  # \u00e9 in ISO 8859-1
+    for charset, names in (("; charset=iso-8859-1", ["a"]), ("; charset=utf-16", []), ("", [])):
+        headers = Headers([("Content-Type", f"text/plain{charset}")])
+        request = scenario.normalize_request(Request(1, "POST", "/x", body="\u00e9".encode(), headers=headers))
+        answers = [(group, match or group.match(request, {})) for group, match in scenario.index.answers(request)]
+        assert [group.exchanges[0].name for group, match in answers if isinstance(match, Match)] == names
+
+
+def test_the_captures_of_a_query_are_not_remembered() -> None:
+    scenario = loads(HEAD + "  - {name: a, request: {method: GET, path: /x, query: {q: {$capture: q}}}}\n")
+    request = scenario.normalize_request(Request(1, "GET", "/x", "q=1"))
+    ((group, match),) = scenario.index.answers(request)
+    assert (group.match(request, {}), match) == (Match({"q": "1"}, {}, {}), None)
+
+
+def test_a_publish_with_a_marker_as_its_channel_is_offered_for_publishes_only() -> None:
+    scenario = loads(HEAD + "  - {name: a, request: {publish: {$regex: '^/chat/'}, data: {$any: anything}}}\n")
+    publish = scenario.normalize_publish({"channel": "/chat/1", "data": 1})
+    call = scenario.normalize_request(Request(1, "GET", "/chat/1"))
+    assert [[exchange.name for exchange in candidates(scenario, each)] for each in (publish, call)] == [["a"], []]
+
+
+def test_the_case_of_the_name_of_a_header_field_makes_no_other_request() -> None:
+    exchanges = [
+        f"{{name: {name}, request: {{method: GET, path: /x, headers: {{{name}: '1'}}}}}}" for name in ("X-A", "x-a")
+    ]
+    (group,) = loads(HEAD + "".join(f"  - {each}\n" for each in exchanges)).groups
+    assert [exchange.name for exchange in group.exchanges] == ["X-A", "x-a"]

@@ -18,6 +18,7 @@ BODY: JSON = {"ref": 1, "refs": {"a": 2, "b/c": 3}, "list": [{"ref": 4}, {"ref":
         ("/refs/*", [("/refs/a", 2), ("/refs/b~1c", 3)]),
         ("/list/*/ref", [("/list/0/ref", 4), ("/list/1/ref", 5)]),
         ("/list/1", [("/list/1", {"ref": 5})]),
+        ("/list/3", []),
         ("/list/9", []),
         ("/list/²", []),
         ("/ref/deeper", []),

@@ -148,3 +148,9 @@ def test_an_id_is_bound_once_and_different_ids_have_different_values(
 )
 def test_the_repr_of_a_matcher_is_its_yaml(pattern: JSON) -> None:
     assert read_yaml(repr(matcher(pattern)), "f").value == pattern
+
+
+def test_fifty_differences_are_enough() -> None:
+    members: JSON = {str(number): number for number in range(60)}
+    assert len(compared({}, members).differences) == 50
+    assert len(compared([], [*range(60)]).differences) == 50

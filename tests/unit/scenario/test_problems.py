@@ -75,6 +75,10 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
             "cometreel: 1\nroles: {a: {usr: x}}",
             "f:2:13: unknown key 'usr'; expected one of id, user (did you mean 'user'?)",
         ),
+        (
+            BIND + "{from: '$response.body#/a~2', in: [$request.query.a]}]}",
+            "f:2:25: the text '$response.body#/a~2'; expected $response.body#/POINTER, $response.header.NAME or",
+        ),
         # requests
         (REQUEST + "{path: /x}", "f:4:14: request has no `method`; add one, for example `method: POST`"),
         (REQUEST + "{method: GET}", "f:4:14: request has no `path`; add one, for example `path: /api/v2/me`"),
@@ -96,6 +100,10 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         (
             REQUEST + "{method: GET, path: /x, body: {$regex: '('}}",
             "f:4:53: the regular expression '(' is invalid: missing ), unterminated subpattern at position 0; expected",
+        ),
+        (
+            REQUEST + "{method: GET, path: /x, body: {$regex: '(?P<request>.)'}}",
+            "f:4:53: the group name 'request' is reserved for templates; expected another name",
         ),
         (
             REQUEST + "{method: GET, path: /x, body: {$any: str}}",

@@ -145,3 +145,8 @@ def test_both_engines_capture_the_same(pattern: str, text: str) -> None:
     expected = re.search(pattern, text)
     assert expected is not None
     assert RegularExpression(pattern).search_linear(text) == expected.groupdict()
+
+
+def test_the_beginning_of_a_line_is_found_after_other_lines() -> None:
+    assert RegularExpression("(?m)^b").search_linear("a\nb") == {}
+    assert RegularExpression("^b").search_linear("a\nb") is None

@@ -8,6 +8,8 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Difference, Match, Mismatch, loads
+from cometreel.scenario.normalized_request import normalize_path
+from cometreel.scenario.request_pattern import RequestPattern
 from cometreel.wire import Headers, Request
 
 HEAD = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
@@ -28,6 +30,8 @@ def compare(written: str, request: Request) -> Match | Mismatch:
         ("{method: GET, path: {$regex: '^/api/v2/x$'}}", Request(1, "GET", "/api/v2/me/x"), True),
         ("{method: GET, path: [api, v2, me, {$any: string}]}", Request(1, "GET", "/api/v2/me/x"), True),
         ("{method: GET, path: [api, v2, {$any: string}]}", Request(1, "GET", "/api/v2/x/y"), False),
+        ("{method: GET, path: [api, v2, users, {$any: string}, me]}", Request(1, "GET", "/api/v2/users/7/me"), True),
+        ("{method: GET, path: [api, v2, users, {$any: string}, me]}", Request(1, "GET", "/api/v2/users/7"), False),
         ("{method: GET, path: /x}", Request(1, "GET", "/x", "a=1"), False),
         ("{method: GET, path: /x, query: {a: '1', b: [x, y]}}", Request(1, "GET", "/x", "b=x&a=1&b=y"), True),
         ("{method: GET, path: /x, query: {b: [x, y]}}", Request(1, "GET", "/x", "b=y&b=x"), False),
@@ -250,3 +254,10 @@ def test_a_mismatch_of_a_huge_body_has_a_limited_size() -> None:
     found = compare("{method: POST, path: /x, body: [a]}", Request(1, "POST", "/x", body=body))
     assert isinstance(found, Mismatch)
     assert len(repr(found)) < 1_000
+
+
+@pytest.mark.parametrize(("path", "accepted"), [("/x/", True), ("/y", False)])
+def test_a_pattern_accepts_its_own_path(path: str, accepted: bool) -> None:
+    (exchange,) = loads(HEAD + "{method: GET, path: /x}").exchanges
+    assert isinstance(exchange.trigger, RequestPattern)
+    assert exchange.trigger.accepts_path(normalize_path(path)) is accepted

@@ -18,6 +18,7 @@ SEES: dict[str, object] = {
     "id": "86164e12",
     "number": "12345",
     "now": datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC),
+    "exact": datetime(2026, 11, 23, 10, 0, 0, 250_900, tzinfo=UTC),
     "local": datetime(2026, 11, 23, 10, 0, 0, tzinfo=timezone(timedelta(hours=2))),
 }
 
@@ -42,6 +43,7 @@ SEES: dict[str, object] = {
         ("{{ now }}", "2026-11-23T10:00:00Z"),
         ("at {{ now }}", "at 2026-11-23T10:00:00Z"),
         ("{{ local }}", "2026-11-23T08:00:00Z"),
+        ("{{ exact }}", "2026-11-23T10:00:00.250Z"),
         ("{{ yes }}{{ none }}", "truenull"),
         ("n{{ body.items }}", "n3"),
         ("{{ number }}{{ '' }}", "12345"),
