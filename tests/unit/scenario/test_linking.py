@@ -1,4 +1,4 @@
-"""What a loaded scenario contains: references, times, names of captures, faults and the session cookie."""
+"""The contents of a loaded scenario: references, times, names of captures, faults and the session cookie."""
 
 from __future__ import annotations
 
