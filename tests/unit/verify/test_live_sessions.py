@@ -223,6 +223,11 @@ def test_copies_of_a_notification_for_all_sessions_are_not_compared(start_run: S
     assert run.lines() == ["s.yaml:15: ask: value changed at /events/0/data/w: recorded 5, live 6"]
 
 
+def test_an_additional_notification_for_the_asker_is_no_copy(start_run: START) -> None:
+    run = asked(start_run, FOR_ALL).notifies(ASKED, session="agent-1").notifies({**ASKED, "w": 6}, session="agent-1")
+    assert [line.partition(" at ")[0] for line in run.lines()] == ["s.yaml:15: ask: notification extra"]
+
+
 def test_a_notification_for_all_sessions_that_the_asker_does_not_receive_is_a_difference(start_run: START) -> None:
     assert asked(start_run, FOR_ALL).notifies(ASKED, session="agent-2").lines() == [IN_ANOTHER]
 
