@@ -51,7 +51,7 @@ def main() -> int:
         return 2
     print("\n".join([*rows(outcomes), "", *survivors(outcomes)]))
     minutes = (time.monotonic() - started) / 60
-    print(f"{len(outcomes)} mutants in {minutes:.1f} minutes, with {_processor_minutes():.1f} minutes of processor time")
+    print(f"{len(outcomes)} mutants in {minutes:.1f} minutes, {_processor_minutes():.1f} minutes of processor time")
     if options.write:
         write_table(outcomes)
     return 0 if is_enough(outcomes) else 1
