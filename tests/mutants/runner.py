@@ -33,6 +33,7 @@ COPIES = 2
 LEFT_OUT = {
     "tests/unit/project_rules/": "it reads the source, so it would notice the text of each mutant",
     "tests/unit/cli/test_addons.py": "it needs an installation of the tree that it is in",
+    "tests/simulation/test_real_servers.py": "it starts servers, so it runs for each mutant and takes long",
 }
 """Test files that don't run, with the reason."""
 SHARED = {"cometreel", "tests", "scenarios", "recordings", "proxy_addons", "loadtests", "demo", "setup.cfg"}
