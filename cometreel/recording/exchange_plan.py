@@ -168,12 +168,19 @@ def _writes(
 
 
 def _add_guards(cluster: _RequestGroup, writes: dict[int, list[tuple[float, PlannedExchange]]]) -> None:
-    """Guard different answers to one read with the write between them, so that a replay doesn't answer too early."""
-    for number in range(len(cluster.runs) - 1):
+    """Guard different answers to one read with the write between them, so that a replay doesn't answer too early.
+
+    All answers between two writes get the same guards, because only exchanges with equal guards are played in order.
+    """
+    start, after = 0, tuple[PlannedExchange, ...]()
+    for number in range(len(cluster.planned)):
         write = _write_between(cluster, number, writes)
-        if write is not None:
-            cluster.planned[number].before += (write,)
-            cluster.planned[number + 1].after += (write,)
+        if write is None and number + 1 < len(cluster.planned):
+            continue
+        before = () if write is None else (write,)
+        for exchange in cluster.planned[start : number + 1]:
+            exchange.after, exchange.before = after, before
+        start, after = number + 1, before
 
 
 def _write_between(

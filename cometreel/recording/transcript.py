@@ -26,6 +26,7 @@ _SentMessage: TypeAlias = "tuple[WireEvent, JSONObject, RecordedPublish | None]"
 COPY_SECONDS = 5.0
 """The longest time between two deliveries of one message."""
 _LIVE_SECONDS = 45.0  # a poll of 30 seconds, and the time until a client without a poll expires
+_SWITCHING_PROTOCOLS = 101  # the reply to the upgrade to a WebSocket
 _ANCHORS = {"/meta/handshake": "handshake", "/meta/connect": "connect", "/meta/subscribe": "subscribe"}
 
 
@@ -213,6 +214,9 @@ class _TranscriptBuilder:
         connections[session] = first, event.at + (_LIVE_SECONDS if is_live else 0.0)
 
     def _add_reply(self, event: WireEvent) -> None:
+        if event.status == _SWITCHING_PROTOCOLS:
+            self._open.pop(event.flow, None)
+            return
         request = self._open.pop(event.flow, None)
         if request is None:
             self._transcript.left_out["a reply without its request"] += 1
@@ -229,8 +233,6 @@ class _TranscriptBuilder:
             self._transcript.left_out[f"a request without a reply: {request.method} {request.path}"] += 1
 
     def _add_call(self, request: WireEvent, reply: WireEvent) -> None:
-        if reply.status == 101:
-            return
         session = self._identities.session(request.flow)
         anonymous = self._identities.is_anonymous(request.flow)
         call = RecordedCall(request.at, session, request, reply.at, reply, anonymous)

@@ -311,6 +311,22 @@ def test_notifications_in_websocket_frames_are_correlated(wire: Any) -> None:
     assert distilled.file.bayeux.endpoint == "/api/v2/notifications"
 
 
+def test_the_cookie_of_the_reply_to_an_upgrade_joins_a_websocket_to_calls(wire: Any) -> None:
+    recorder = wire.recorder
+    for number in (1, 2):
+        cookie = Headers([("Set-Cookie", f"JSESSIONID=s{number}-0a1b2c3d; Path=/; HttpOnly")])
+        recorder.opened(f"w{number}", "ws://gws/api/v2/notifications", Headers(), cookie)
+        recorder.frame(f"w{number}", True, json.dumps([{"channel": "/meta/connect", "clientId": f"c{number}"}]))
+    for number in (1, 2):
+        body: JSON = {"statusCode": 0, "referenceId": 5}
+        wire.call(number, "POST", "/api/v2/workbins", STATS, body, session=f"s{number}-0a1b2c3d")
+        recorder.frame(f"w{number}", False, json.dumps([stats(5)]))
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [5], "timeline": []}
+    assert (distilled.summary.correlated["reference"], distilled.summary.left_out) == (2, [])
+    assert "0a1b2c3d" not in wire.text()
+
+
 def test_a_publish_without_client_id_is_from_the_client_of_its_websocket(wire: Any) -> None:
     """The clientId of a publish is optional (Bayeux 1.0 §5.1); another client of the session gets a copy."""
     recorder = wire.recorder

@@ -54,6 +54,19 @@ def test_a_read_that_changed_without_a_write_becomes_a_sequence(wire: Any) -> No
     assert [(one.name, one.when) for one in distilled.file.exchanges] == [("workbins", None), ("workbins (2)", None)]
 
 
+def test_all_answers_between_two_writes_have_the_same_guards(wire: Any) -> None:
+    for at, count in ((1, 0), (2, 1), (4, 2), (5, 1), (6, 0)):
+        sees(wire, at, count)
+    changes(wire, 3, "A")
+    assert guards(wire.distil()) == {
+        "workbins": (None, "add workitem workbin 1"),
+        "workbins (2)": (None, "add workitem workbin 1"),
+        "workbins (3)": ("add workitem workbin 1", None),
+        "workbins (4)": ("add workitem workbin 1", None),
+        "workbins (5)": ("add workitem workbin 1", None),
+    }
+
+
 def test_equal_requests_with_equal_answers_are_written_once(wire: Any) -> None:
     for at in range(5):
         body: JSON = {"operationName": "RequestAgentStats"}
