@@ -94,7 +94,9 @@ class LiveRecorder:
 
     def opened(self, flow: str, url: str, headers: Headers, reply_headers: Headers, *, wanted: bool = True) -> None:
         """Record a WebSocket with the header fields of the upgrade and of its reply."""
-        self._queue.run(partial(self._recorder.opened, flow, url, headers, reply_headers, wanted=wanted, at=time.time()))
+        self._queue.run(
+            partial(self._recorder.opened, flow, url, headers, reply_headers, wanted=wanted, at=time.time())
+        )
 
     def frame(self, flow: str, from_client: bool, content: str | bytes) -> None:
         """Record a message of a WebSocket."""
