@@ -181,7 +181,17 @@ _PLURALS = _words(
 _STEMS = ("password", "passwort", "passwd", "passphrase", "passcode", "secret", "credential", "csrf", "xsrf")
 """Words that are also found inside longer words: `mypasswordx`."""
 
-_ENDINGS = ("token", "pwd", "accesskey", "privatekey", "apikey", "sessionid", "sessid", "verificationcode", "securityanswer")
+_ENDINGS = (
+    "token",
+    "pwd",
+    "accesskey",
+    "privatekey",
+    "apikey",
+    "sessionid",
+    "sessid",
+    "verificationcode",
+    "securityanswer",
+)
 """Words that are also found at the end of longer words: `wstoken`."""
 
 _LONGEST_NAME, _SHORTEST_RANDOM = 200, 8

@@ -212,6 +212,20 @@ def test_redelivered_messages_are_detected(wire: Any) -> None:
     assert distilled.summary.left_out == ["a redelivered message (not acknowledged in time)"]
 
 
+def test_a_client_that_starts_after_a_message_gets_no_copy_of_it(wire: Any) -> None:
+    """A page that was reloaded disconnects, and its new client receives an equal message soon."""
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    wire.poll(1, 2, "c1", stats(5), session="s1")
+    wire.login(3, "s1", "c2")
+    wire.poll(3.5, 4, "c2", stats(5), session="s1")
+    distilled = wire.distil()
+    assert (events_of(distilled), distilled.summary.left_out) == (
+        {"stats of my workbins": [5, 5], "timeline": []},
+        [],
+    )
+
+
 def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.login(0.1, "s1", "c2")

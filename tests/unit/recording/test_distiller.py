@@ -170,6 +170,15 @@ def test_a_write_that_not_all_sessions_made_between_two_answers_guards_neither(w
     assert guards(wire.distil()) == {"workbins": None, "workbins (2)": None}
 
 
+def test_a_write_that_another_session_made_before_the_first_answer_guards_neither(wire: Any) -> None:
+    sees(wire, 1, 0, "s1")
+    changes(wire, 2, "A", "s1")
+    sees(wire, 3, 1, "s1")
+    changes(wire, 4, "A", "s2")
+    sees(wire, 5, 0, "s2")
+    assert guards(wire.distil()) == {"workbins": None, "workbins (2)": None}
+
+
 def test_each_role_is_guarded_by_its_own_write(wire: Any) -> None:
     """Two agents make the same change; the answers are equal, but one agent made another change before."""
     wire.call(0, "POST", "/api/v2/me/state", {}, {"accepted": 0}, session="s1")
