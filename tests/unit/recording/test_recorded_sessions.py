@@ -664,6 +664,7 @@ def test_a_client_that_has_disconnected_is_no_receiver(wire: Any) -> None:
     wire.reply(0.9, flow, [{"channel": "/meta/disconnect", "id": "7", "successful": True}])
     say(wire, 1, 1)
     hear(wire, 2, 2, n=1, referenceId=5)
+    connect(wire, 3, "c3", "/chat", JSESSIONID="s1-0a1b2c3d")
     assert receivers(wire.distil()) == [[("subscribers", "1s")]]
 
 
