@@ -165,8 +165,9 @@ class Drafter:
         if isinstance(source, RecordedPublish):
             fields = reply.model_dump(exclude={"after"}, mode="json") if reply else None
             sent = self._sent(source.channel, source.data)
-            keys = digest([fields, event_keys]), digest([fields])
-            return ExchangeDraft(recorded, self._request_key(request), *keys, sent, omitted_events)
+            reply_key = digest(fields)
+            answer_key = digest([reply_key.hex(), event_keys])
+            return ExchangeDraft(recorded, self._request_key(request), answer_key, reply_key, sent, omitted_events)
         assert isinstance(request, RequestBlock)
         assert reply is not None
         headers = reply.headers or {}
@@ -175,12 +176,13 @@ class Drafter:
         body = self._stable(reply.body, (*references, *secrets))
         compared: JSON = {name: value for name, value in headers.items() if name in COMPARED}
         event = source.request
+        reply_key = digest([reply.status, compared, body, reply.text])
         target = digest(request.model_dump(mode="json", include={"method", "path", "query"}))
         return ExchangeDraft(
             recorded,
             self._request_key(request),
-            digest([reply.status, compared, body, reply.text, event_keys]),
-            digest([reply.status, compared, body, reply.text]),
+            digest([reply_key.hex(), event_keys]),
+            reply_key,
             self._sent([event.path, event.query, event.body.digest], event.body.value),
             omitted_events,
             self._targets.setdefault(target, target),
