@@ -309,7 +309,8 @@ class _Broadcasts:
             return False
         for request, original in self._joined.get(_content(delivery), ()):
             sessions = {original.session, *(copy.session for copy in request.copies_of(original))}
-            if abs(delivery.at - original.at) <= COPY_SECONDS and delivery.session not in sessions:
+            is_near = abs(delivery.at - original.at) <= COPY_SECONDS and delivery.at >= request.at
+            if is_near and delivery.session not in sessions:
                 request.copies = _added(request.copies, (original, delivery))
                 return True
         cause = self._finder.cause_elsewhere(delivery)

@@ -6,6 +6,7 @@ second client of the same session are detected and left out.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -408,8 +409,8 @@ def _remove_copies(transcript: Transcript, started: Mapping[str, float]) -> None
             kept.append(delivery)
             continue
         window = [pair for pair in recent.get(delivery.session, []) if delivery.at - pair[0].at <= COPY_SECONDS]
-        start = started.get(delivery.client, 0.0)
-        original = next((p for p in window if start <= p[0].at and _is_copy(p[0], p[1], delivery)), None)
+        start = started.get(delivery.client, -math.inf)
+        original = next((p for p in window if start < p[0].at and _is_copy(p[0], p[1], delivery)), None)
         if original is not None:
             original[1].add(delivery.client)
             transcript.left_out["a copy for another CometD client of the same session"] += 1

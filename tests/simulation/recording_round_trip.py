@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import quote
 
 from cometreel.jsonvalue import JSON
@@ -324,19 +325,25 @@ class Reason(NamedTuple):
 
     text: str
     covers: Callable[[Message], bool]
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    """The differences that it can explain."""
 
 
 SEVERAL_CLIENTS = "CometD clients of one session, such as two tabs, are not told apart"
 USED_NUMBER = "with a reference number that its receivers use for requests of their own"
 WINDOW = "later than the `window` of the profile"
-DOCUMENTED = (SEVERAL_CLIENTS, USED_NUMBER, WINDOW)
+FIRST_DELAYS = "Requests with equal answers are one exchange, which has the delays of the first answer"
+NO_CLIENT = "A session without a CometD client gets the same exchanges as the others"
+DOCUMENTED = (SEVERAL_CLIENTS, USED_NUMBER, WINDOW, FIRST_DELAYS, NO_CLIENT)
 """The limits in `docs/record.md` that explain a difference."""
 
 _WINDOW = 30.0
 
 
 def _covers(reason: Reason, difference: Difference) -> bool:
-    return any(reason.covers(each) for each in (difference.message, difference.other) if each is not None)
+    return difference.kind in reason.kinds and any(
+        reason.covers(each) for each in (difference.message, difference.other) if each is not None
+    )
 
 
 def _reasons(
@@ -349,6 +356,10 @@ def _reasons(
     yield Reason(SEVERAL_CLIENTS, lambda each: each.client in shared and _in_session(each, sessions) in common)
     numbered = {*_numbered_broadcasts(plan)}
     yield Reason(USED_NUMBER, lambda each: _event_of(each) in numbered)
+    first = {each.content: (each.client, each.call) for _, each in reversed(before)}
+    yield Reason(FIRST_DELAYS, lambda each: first[each.content] != (each.client, each.call), ("earlier",))
+    unheard = {*_calls_without_client(history, sessions)}
+    yield Reason(NO_CLIENT, lambda each: bool(each.channel) and each.call in unheard, ("additional",))
     late = {*_late(history, before)}
     yield Reason(WINDOW, lambda each: each.content in late)
     ended = {sessions[name] for name in _ended(history)}
@@ -386,6 +397,18 @@ def _late(history: History, messages: Sequence[Received]) -> Iterator[str]:
     for at, message in messages:
         if message.channel and message.call in sent and at - sent[message.call] > _WINDOW:
             yield message.content
+
+
+def _calls_without_client(history: History, sessions: Mapping[str, str]) -> Iterator[int]:
+    """Yield the calls of sessions that received no Bayeux message then or later."""
+    last = {
+        sessions[entry.client]: entry.at
+        for entry in history
+        if isinstance(entry, Delivered) and isinstance(entry.content, list)
+    }
+    for entry in history:
+        if isinstance(entry, Sent) and last.get(sessions[entry.client], -math.inf) < entry.at:
+            yield entry.meaning.number
 
 
 def _ended(history: History) -> Iterator[str]:

@@ -630,6 +630,15 @@ def test_a_bayeux_reply_that_is_no_json_has_its_true_reason(wire: Any) -> None:
     ]
 
 
+def test_a_message_before_a_request_is_no_copy_of_its_answer(wire: Any) -> None:
+    users(wire, 2)
+    hear(wire, 2, 2, n=1, referenceId=5)
+    say(wire, 3, 1)
+    hear(wire, 4, 1, n=1, referenceId=5)
+    distilled = wire.distil()
+    assert (receivers(distilled), timeline(distilled)) == ([[(None, "1s")]], [("subscribe", "agent-2", "/chat")])
+
+
 # --- receivers, roles and CometD sessions ---------------------------------------------------------------------
 
 
