@@ -64,6 +64,11 @@ def omissions(transcript: Transcript, drafts: list[ExchangeDraft], planned: list
     yield from _left_out(transcript, drafts, names)
     yield from _left_out_headers(transcript, drafts, planned)
     yield from _answered_in_turn(drafts, names)
+    for exchange in planned:
+        if exchange.repetitions and not exchange.before:
+            times = f"{exchange.repetitions} times " if exchange.repetitions > 1 else ""
+            reason = "nothing shows why it changed then, so a replay changes it at once"
+            yield f"{times}the repeated answer {exchange.name!r}: {reason}"
 
 
 def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], names: Mapping[bytes, str]) -> list[str]:

@@ -24,6 +24,8 @@ class PlannedExchange:
     after: tuple[PlannedExchange, ...] = ()
     before: tuple[PlannedExchange, ...] = ()
     first: dict[int, float] = field(default_factory=dict)
+    repetitions: int = 0
+    """How often a session got this answer again before it got another one."""
     order: tuple[float, int] = (0.0, 0)
     name: str = ""
 
@@ -113,6 +115,8 @@ def _plan_cluster(cluster: _RequestGroup, sessions: tuple[int, ...], authenticat
         exchange = _planned(drafts or run, sessions, authenticated=authenticated)
         exchange.draft = next((draft for draft in (*run, *drafts) if not draft.is_half), run[0])
         exchange.order = (run[0].at, number)
+        changed = (len(runs[number]) for runs in cluster.members.values() if number + 1 < len(runs))
+        exchange.repetitions = max(changed, default=1) - 1
         cluster.planned.append(exchange)
 
 

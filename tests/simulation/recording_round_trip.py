@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -50,6 +52,7 @@ _HELLO = "hello"
 _UNMATCHED = "unmatched"
 _DISCONNECT = "/meta/disconnect"
 _ENDED = "a CometD session that the server ended"
+_REPETITIONS = re.compile(r"the repeated answer '(.*)': nothing shows why")
 _STEPS = frozenset({"call", "connect", "publish", "subscribe", "unsubscribe", "disconnect"})
 _PAUSE = 0.4
 """The time between the first steps of two clients, in seconds: each gets its cookie before it sends more."""
@@ -363,13 +366,14 @@ def _reasons(
     late = {*_late(history, before)}
     yield Reason(WINDOW, lambda each: each.content in late)
     ended = {sessions[name] for name in _ended(history)}
-    assigned = {*_for_roles(distilled)}
-    calls = {each.call for _, each in (*before, *after) if not each.channel and each.content in assigned} - {0}
+    assigned = frozenset(_for_roles(distilled))
     for line in distilled.summary.lines():
-        if _ENDED in line:
+        if found := _REPETITIONS.search(line):
+            yield Reason(line, partial(_is_of, _answers_like(found[1], distilled), (*before, *after)))
+        elif _ENDED in line:
             yield Reason(line, lambda each: not ended.isdisjoint(_senders(each, plan, sessions)))
         elif line.startswith("left out: the users of the roles"):
-            yield Reason(line, lambda each: each.content in assigned or each.call in calls)
+            yield Reason(line, partial(_is_of, assigned, (*before, *after)))
 
 
 def _in_session(message: Message, sessions: Mapping[str, str]) -> Message:
@@ -432,6 +436,24 @@ def _senders(message: Message, plan: Plan, sessions: Mapping[str, str]) -> Itera
         yield sessions[message.client]
         number = json.loads(message.content).get("n")
         yield from (sessions[step.client] for step in plan.steps if step.do == "publish" and step.value == number)
+
+
+def _is_of(contents: frozenset[str], received: Sequence[Received], message: Message) -> bool:
+    """True for a message with one of these contents, and for those of a call that has such a reply."""
+    calls = {each.call for _, each in received if not each.channel and each.content in contents} - {0}
+    return message.content in contents or message.call in calls
+
+
+def _answers_like(name: str, distilled: Distilled) -> frozenset[str]:
+    """Return the contents of the exchanges that have the same request as the named one."""
+    exchanges = [*distilled.exchanges]
+    request = next(each.request for each in exchanges if each.name == name)
+    same = [each for each in exchanges if each.request == request]
+    replies = {_shown(each.reply.body) for each in same if isinstance(each.reply, ReplyBlock)}
+    names = {each.name for each in same}
+    events = {_shown(event.data) for each in same for event in each.events or ()}
+    entries = {_shown(each.data) for each in distilled.timeline if isinstance(each.since, str) and each.since in names}
+    return frozenset(replies | events | entries)
 
 
 def _for_roles(distilled: Distilled) -> Iterator[str]:

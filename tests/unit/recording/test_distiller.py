@@ -52,6 +52,9 @@ def test_a_read_that_changed_without_a_write_becomes_a_sequence(wire: Any) -> No
         wire.call(at, "GET", "/api/v2/workbins", None, {"count": count}, session="s1")
     distilled = wire.distil()
     assert [(one.name, one.when) for one in distilled.file.exchanges] == [("workbins", None), ("workbins (2)", None)]
+    assert distilled.summary.left_out == [
+        "the repeated answer 'workbins': nothing shows why it changed then, so a replay changes it at once"
+    ]
 
 
 def test_all_answers_between_two_writes_have_the_same_guards(wire: Any) -> None:
