@@ -522,7 +522,7 @@ def secrets_of(world: World) -> Iterator[tuple[str, str]]:
         if isinstance(entry, Sent):
             for name in entry.meaning.names:
                 kind, _, value = name.partition(":")
-                if kind in {"c", "b", "i"} and len(value) >= 8:
+                if kind in {"c", "b", "i", "v"} and len(value) >= 8:
                     yield kind, value
             authorization = entry.request.headers.get("authorization") or ""
             if len(authorization.partition(" ")[2]) >= 8:
