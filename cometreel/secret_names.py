@@ -48,7 +48,10 @@ _RULES: Mapping[str, str] = {
         * client assertion ; assertion ; * saml assertion ; saml request ; saml response ; relay state ; ssid ; surl
         rnurl ; rnsid ; rnusername
     """,
-    "token": "client id ; secure key ; contact center id ; * session id * ; * jsession id ; * session identifier",
+    "token": """
+        client id ; secure key ; contact center id ; * session id * ; * jsession id ; * session identifier ; sid
+        * sess id ; session handle ; * session ticket ; * auth ticket ; * sso ticket ; * login ticket
+    """,
     "name": """
         * user name ; user ; user login ; login ; login name ; agent login ; login code ; agent name ; employee id
         * employee number ; * first name ; * last name ; * middle name ; * given name ; * family name ; * surname
@@ -178,7 +181,17 @@ _PLURALS = _words(
 _STEMS = ("password", "passwort", "passwd", "passphrase", "passcode", "secret", "credential", "csrf", "xsrf")
 """Words that are also found inside longer words: `mypasswordx`."""
 
-_ENDINGS = ("token", "pwd", "accesskey", "privatekey", "apikey", "sessionid", "verificationcode", "securityanswer")
+_ENDINGS = (
+    "token",
+    "pwd",
+    "accesskey",
+    "privatekey",
+    "apikey",
+    "sessionid",
+    "sessid",
+    "verificationcode",
+    "securityanswer",
+)
 """Words that are also found at the end of longer words: `wstoken`."""
 
 _LONGEST_NAME, _SHORTEST_RANDOM = 200, 8

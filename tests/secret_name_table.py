@@ -20,7 +20,8 @@ private_key private-key apiKey myapikey api_key x-api-key apikey signingKey encr
 masterKey subscriptionKey authorization Authorization proxyAuthorization auth basicAuth credential credentials
 userCredentials clientAssertion assertion samlRequest samlResponse SAMLResponse relayState RelayState ssid surl
 rnurl rnsid rnusername wwe_code clientId clientID secureKey contactCenterId jsessionid JSESSIONID sessionId
-mysessionid session_id my-session-id
+mysessionid session_id my-session-id sid SID sessId sess_id PHPSESSID sessionHandle sessionTicket authTicket
+auth_ticket ssoTicket loginTicket
 """
 
 

@@ -132,7 +132,8 @@ class FlowRecorder:
         """Record a WebSocket; its messages show if it is CometD."""
         if flow.live:
             headers = headers_from_raw(flow.request.headers.fields)
-            self._live.opened(flow.id, flow.request.url, headers, wanted=self._is_wanted(flow))
+            reply_headers = headers_from_raw(flow.response.headers.fields if flow.response else ())
+            self._live.opened(flow.id, flow.request.url, headers, reply_headers, wanted=self._is_wanted(flow))
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Record the latest message of a WebSocket."""

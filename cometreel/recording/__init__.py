@@ -6,7 +6,8 @@ Independent of mitmproxy: callers translate their objects and call `Recorder`.
 from __future__ import annotations
 
 from cometreel.recording.data_folder import INLINE_LIMIT
-from cometreel.recording.distiller import Distilled, DistillSummary, distill
+from cometreel.recording.distill_summary import DistillSummary
+from cometreel.recording.distiller import Distilled, distill
 from cometreel.recording.journal_events import JournalHeader, RecordedBody, WireEvent
 from cometreel.recording.policy import Policy, load_policy
 from cometreel.recording.recorder import Recorder

@@ -42,6 +42,8 @@ class CorrelatedRequest:
     """The same message as other sessions received it, each after the delivery in `deliveries`."""
     followers: Sequence[RecordedDelivery] = ()
     """The notifications that are joined only because this is the last request before them."""
+    could_receive: bool = True
+    """False if the session had no CometD client that could receive an answer."""
 
     def copies_of(self, delivery: RecordedDelivery) -> list[RecordedDelivery]:
         """Return the same message as other sessions received it."""
@@ -103,7 +105,10 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
     all, each delivery follows the last request before it in its session.
     """
     sources: list[_RequestSource] = [*transcript.calls, *transcript.publishes]
-    requests = [CorrelatedRequest(source) for source in sorted(sources, key=lambda source: source.at)]
+    requests = [
+        CorrelatedRequest(source, could_receive=_could_receive(source, transcript))
+        for source in sorted(sources, key=lambda source: source.at)
+    ]
     finder = _Finder(profile, transcript, requests)
     correlation = Correlation(requests)
     joined_by = correlation.joined_by
@@ -137,8 +142,14 @@ def _added(items: Sequence[_T], item: _T) -> Sequence[_T]:
     return items
 
 
+def _could_receive(source: _RequestSource, transcript: Transcript) -> bool:
+    times = transcript.connections.get(source.session)
+    return times is not None and source.at <= times[-1][1]
+
+
 def _several_sessions(transcript: Transcript) -> bool:
-    return len({*transcript.connections, *(each.session for each in transcript.deliveries)}) > 1
+    callers = {call.session for call in transcript.calls} - {_ANONYMOUS}
+    return len({*transcript.connections, *callers, *(each.session for each in transcript.deliveries)}) > 1
 
 
 class _Finder:
@@ -264,7 +275,7 @@ class _Listeners:
     """The sessions with a push connection that send no request of their own."""
 
     def __init__(self, transcript: Transcript) -> None:
-        self._connections = transcript.connections
+        self._transcript = transcript
         self._first_call: dict[int, float] = {}
         for call in transcript.calls:
             if not call.anonymous:
@@ -274,8 +285,8 @@ class _Listeners:
         """Return the only such session whose connection is live at a time; None if there are several or none."""
         live = [
             session
-            for session, (first, last) in self._connections.items()
-            if first <= at <= last and self._first_call.get(session, at + 1) > at
+            for session in self._transcript.connections
+            if self._transcript.is_connected(session, at) and self._first_call.get(session, at + 1) > at
         ]
         return live[0] if len(live) == 1 else None
 
@@ -298,7 +309,8 @@ class _Broadcasts:
             return False
         for request, original in self._joined.get(_content(delivery), ()):
             sessions = {original.session, *(copy.session for copy in request.copies_of(original))}
-            if abs(delivery.at - original.at) <= COPY_SECONDS and delivery.session not in sessions:
+            is_near = abs(delivery.at - original.at) <= COPY_SECONDS and delivery.at >= request.at
+            if is_near and delivery.session not in sessions:
                 request.copies = _added(request.copies, (original, delivery))
                 return True
         cause = self._finder.cause_elsewhere(delivery)

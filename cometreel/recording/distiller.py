@@ -5,11 +5,12 @@ Events that can't be used are left out and listed in the summary.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,14 @@ from typing import TypeAlias, TypeVar
 from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording.bindings import names_by_token
+from cometreel.recording.distill_summary import DistillSummary, count_replaced, omissions, unnamed_roles
 from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, digest, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.journal_events import JournalHeader, WireEvent
-from cometreel.recording.known_secrets import SHORTEST
 from cometreel.recording.policy import Policy
 from cometreel.recording.profile_choice import correlate_by, profile_in_header
+from cometreel.recording.receivers import NotificationReceivers
 from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redacted_events import redact_events
 from cometreel.recording.redaction import Redactor
@@ -50,7 +52,6 @@ from cometreel.scenario import (
     WhenBlock,
 )
 from cometreel.scenario.files import without_garbage_collection
-from cometreel.scenario.json_pointer import parse_pointer
 
 __all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
@@ -61,47 +62,6 @@ _USUAL_ADVICE: JSONObject = {"reconnect": "retry", "timeout": 0, "interval": 0}
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
 _Since: TypeAlias = str | dict[str, JSON]
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class DistillSummary:
-    """Counts and omissions, without recorded values.
-
-    `replaced` is by class and key, `correlated` by the kind of match (reference, map, fallback, channel, broadcast,
-    order). `unsolicited` is the number of timeline entries that nothing joins to a request.
-    """
-
-    exchanges: int
-    timeline: int
-    sessions: int
-    correlated: dict[str, int]
-    replaced: dict[tuple[str, str], int]
-    unsolicited: int
-    left_out: list[str] = field(default_factory=list)
-    weak: dict[str, int] = field(default_factory=dict)
-    """The places of secrets that were hidden in these places only, because their values are too common."""
-
-    def lines(self) -> list[str]:
-        """Return the summary as lines of text."""
-        size = (
-            _count(self.exchanges, "exchange"),
-            _count(self.timeline, "timeline entry"),
-            _count(self.sessions, "session"),
-        )
-        lines = [", ".join(size)]
-        matches = [f"{number} by {match}" for match, number in self.correlated.items() if number]
-        lines.append("notifications: " + ", ".join([*matches, f"{self.unsolicited} unsolicited"]))
-        for kind in ("secret", "personal", "identifier"):
-            found = {key: number for (class_, key), number in self.replaced.items() if class_ == kind}
-            if found:
-                keys = ", ".join(f"{key} {number}" for key, number in sorted(found.items()))
-                lines.append(f"replaced {kind} values: {sum(found.values())} ({keys})")
-        if self.weak:
-            places = ", ".join(place if number == 1 else f"{place} {number}" for place, number in self.weak.items())
-            reason = f"shorter than {SHORTEST} characters, or equal to a name used elsewhere"
-            lines.append(f"hidden in its own place only ({reason}): {places}")
-        lines += [f"left out: {reason}" for reason in self.left_out]
-        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +193,8 @@ class _Distiller:
         self._unsolicited = 0
         hosts = frozenset(host.lower() for event in events for host in event.hosts)
         bound = names_by_token(self._transcript.bindings)
-        subscriptions = _subscriptions(self._transcript)
-        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of, hosts, subscriptions)
+        receivers = NotificationReceivers(self._transcript, self._role_of)
+        self._drafter = Drafter(self._profile, identifiers, user_values, bound, receivers, hosts)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -245,6 +205,7 @@ class _Distiller:
             self._as(exchange.sessions)
         common = _common_headers([exchange.draft.headers for exchange in planned if exchange.draft.target])
         timeline = self._timeline(planned)
+        roles = self._roles(_first_needs(planned, timeline))
         head = ScenarioBlock(
             cometreel=1,
             title=self._title,
@@ -253,20 +214,18 @@ class _Distiller:
             session=self._session(),
             correlation=self._correlation_block,
             reply_headers=common or None,
-            roles=self._roles() or None,
+            roles=roles or None,
         )
         counts: dict[str, int] = {str(joined_by): number for joined_by, number in self._correlation.counts.items()}
-        names = {exchange.draft.request_key: exchange.name for exchange in reversed(planned)}
-        left_out = [
-            *_left_out(self._transcript, drafts, names),
-            *_left_out_headers(self._transcript, drafts, planned),
-            *_answered_in_turn(drafts, names),
-        ]
-        sessions = max(self._transcript.sessions, 1 if planned else 0)
-        replaced = _count_replaced(self._events)
-        weak = Counter(place for event in self._events for place in event.weak)
         summary = DistillSummary(
-            len(planned), len(timeline), sessions, counts, replaced, self._unsolicited, left_out, weak
+            exchanges=len(planned),
+            timeline=len(timeline),
+            sessions=max(self._transcript.sessions, 1 if planned else 0),
+            correlated=counts,
+            replaced=count_replaced(self._events),
+            unsolicited=self._unsolicited,
+            left_out=[*omissions(self._transcript, drafts, planned), *unnamed_roles(roles, self._transcript.sessions)],
+            weak=Counter(place for event in self._events for place in event.weak),
         )
         return Distilled(
             head,
@@ -379,10 +338,12 @@ class _Distiller:
             found.setdefault(session, {}).setdefault(user, "{{ user.name }}")
         return found
 
-    def _roles(self) -> dict[str, RoleBlock]:
+    def _roles(self, needed: Mapping[int, float]) -> dict[str, RoleBlock]:
+        """Return the roles in the order in which sessions needed them: a replay assigns the first free one."""
         users: Mapping[int, str] = self._transcript.users
         first = {user: session for session, user in sorted(users.items(), reverse=True)}
-        sessions = sorted({*first.values(), *self._sessions_with_role, *(set(self._ids) - set(users))} - {-1})
+        found = {*first.values(), *self._sessions_with_role, *(set(self._ids) - set(users))} - {-1}
+        sessions = sorted(found, key=lambda session: (needed.get(session, math.inf), session))
         return {
             role_name(session): RoleBlock(
                 user=users.get(session) or self._ids.get(session, ("", ""))[1] or None, id=self._role_ids.get(session)
@@ -410,19 +371,21 @@ class _Distiller:
         """Return an entry per unsolicited message; equal messages of several sessions share an entry."""
         found: dict[tuple[bytes, int], list[tuple[RecordedDelivery, _Since, float]]] = {}
         repeated: Counter[tuple[bytes, int]] = Counter()
+        all_sessions = set(self._transcript.anchors) | {delivery.session for delivery in self._transcript.deliveries}
+        needed = _first_needs(planned, ())
         starts, asked = _starts(planned), {exchange.name: exchange.first for exchange in planned}
         for delivery in self._correlation.unsolicited:
             since, at = self._anchor(delivery, starts)
             key = digest([since, delivery.channel, delivery.data])
             repeated[key, delivery.session] += 1
             found.setdefault((key, repeated[key, delivery.session]), []).append((delivery, since, at))
-        all_sessions = set(self._transcript.anchors) | {delivery.session for delivery in self._transcript.deliveries}
         entries: list[_PlannedEntry] = []
         for group in found.values():
             sessions = tuple(sorted({delivery.session for delivery, _, _ in group}))
             is_for_all = all_sessions <= set(sessions) or sessions == (-1,)
-            if group[0][0] in self._correlation.joined_by:  # only the order: all who asked got it
-                is_for_all = is_for_all or {*asked.get(str(group[0][1]), ())} <= set(sessions)
+            # the order alone joins it, or its sessions get their roles later: all who reached its start got it
+            if group[0][0] in self._correlation.joined_by or self._are_late(sessions, group[0][2], needed):
+                is_for_all = is_for_all or self._reached(group[0][1], asked) <= set(sessions)
             entry = _PlannedEntry(*group[0], () if is_for_all else sessions)
             try:
                 self._entry(entry)
@@ -431,6 +394,20 @@ class _Distiller:
             except NotExpressible as error:
                 self._transcript.left_out[str(error)] += len(group)
         return entries
+
+    def _are_late(self, sessions: Iterable[int], at: float, needed: Mapping[int, float]) -> bool:
+        """True if one of the sessions gets its role only after a time: nothing assigns it but an exchange with `as`."""
+        named = {*self._transcript.users, *self._ids, *self._role_ids}
+        return any(session not in named and needed.get(session, at) > at for session in sessions)
+
+    def _reached(self, since: _Since, asked: Mapping[str, Mapping[int, float]]) -> set[int]:
+        """Return the sessions that reached the start of a timeline entry."""
+        if isinstance(since, str) and since in asked:
+            return {*asked[since]} - {-1}
+        transcript = self._transcript
+        if isinstance(since, str):
+            return {session for session, anchors in transcript.anchors.items() if since in anchors}
+        return {session for session, names in transcript.subscriptions.items() if since["subscribe"] in names}
 
     def _entry(self, entry: _PlannedEntry) -> TimelineBlock:
         event = self._drafter.event(entry.delivery, entry.at)
@@ -457,16 +434,22 @@ class _Distiller:
         return "connect", delivery.at
 
 
-def _subscriptions(transcript: Transcript) -> frozenset[str] | None:
-    """Return what clients subscribed to; None if a client may have done so before the recording started."""
-    if any("handshake" not in transcript.anchors.get(session, {}) for session in transcript.connections):
-        return None
-    return frozenset(name for names in transcript.subscriptions.values() for name in names)
-
-
 def _own(ids: Mapping[int, str], senders: Mapping[str, set[int]]) -> dict[int, str]:
     """Return the ids that no other session sent."""
     return {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
+
+
+def _first_needs(planned: Iterable[PlannedExchange], timeline: Iterable[_PlannedEntry]) -> dict[int, float]:
+    """Return the time at which each session first got an answer, or a timeline entry, that others don't get."""
+    needs: dict[int, float] = {}
+    for exchange in planned:
+        for session in exchange.sessions:
+            if session in exchange.first:
+                needs[session] = min(exchange.first[session], needs.get(session, math.inf))
+    for entry in timeline:
+        for session in entry.sessions:
+            needs[session] = min(entry.at, needs.get(session, math.inf))
+    return needs
 
 
 def _common_headers(replies: list[Mapping[str, JSON]]) -> dict[str, JSON]:
@@ -510,77 +493,3 @@ def _is_count(value: JSON) -> bool:
 def _offers_ack(message: Mapping[str, JSON]) -> bool:
     ext = message.get("ext")
     return isinstance(ext, dict) and ext.get("ack") not in (None, False)
-
-
-def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], names: Mapping[bytes, str]) -> list[str]:
-    reasons = [f"{number} times {reason}" if number > 1 else reason for reason, number in transcript.left_out.items()]
-    bodies = Counter((names.get(draft.request_key, ""), draft.omitted) for draft in drafts if draft.omitted)
-    for (name, reason), number in bodies.items():
-        times = f", {number} times" if number > 1 else ""
-        reasons.append(f"the body of the reply to {name!r}: {reason}{times}")
-    return reasons
-
-
-def _answered_in_turn(drafts: list[ExchangeDraft], names: Mapping[bytes, str]) -> Iterator[str]:
-    """Name the requests that had different answers and differ only in values that the scenario doesn't compare."""
-    repeated = {key for key, number in Counter(draft.request_key for draft in drafts).items() if number > 1}
-    sent: dict[tuple[bytes, int], dict[int, set[bytes]]] = {}
-    for draft in drafts:
-        if draft.request_key in repeated:
-            requests = sent.setdefault((draft.request_key, draft.recorded.session), {})
-            requests.setdefault(draft.sent, set()).add(draft.answer_key)
-    numbers: dict[bytes, int] = {}
-    for (key, _), requests in sent.items():
-        if len(requests) > 1 and len(set().union(*requests.values())) > 1:
-            numbers[key] = max(numbers.get(key, 0), len(requests))
-    for key, number in numbers.items():
-        if key in names:
-            reason = "it is only in values that were replaced or not kept, so they are answered in turn"
-            yield f"the difference between {number} requests like {names[key]!r}: {reason}"
-
-
-def _left_out_headers(
-    transcript: Transcript, drafts: list[ExchangeDraft], planned: list[PlannedExchange]
-) -> Iterator[str]:
-    """Name the header fields that a replay doesn't repeat, and those that differ between equal answers."""
-    dropped = {name for call in transcript.calls for name in call.reply.dropped_headers}
-    if dropped:
-        yield f"header fields of replies that the replay sets itself or doesn't need: {', '.join(sorted(dropped))}"
-    answers = {(each.draft.request_key, each.draft.answer_key): each.draft for each in planned}
-    varying: set[str] = set()
-    for draft in drafts:
-        first = answers.get((draft.request_key, draft.answer_key), draft)
-        one, other = first.headers, draft.headers
-        varying |= {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
-    if varying:
-        names = ", ".join(sorted(varying))
-        yield f"values of header fields that differ between equal replies, except the first: {names}"
-
-
-def _count(number: int, name: str) -> str:
-    if number == 1:
-        return f"1 {name}"
-    return f"{number} {name.removesuffix('y')}ies" if name.endswith("ry") else f"{number} {name}s"
-
-
-def _count_replaced(events: Iterable[WireEvent]) -> dict[tuple[str, str], int]:
-    """Count the replaced values of a journal by class and key."""
-    found: Counter[tuple[str, str]] = Counter()
-    for event in events:
-        found.update(("secret", f"header {name}") for name in event.hidden_headers)
-        found.update((_class(redaction), f"query {name}") for name, redaction in event.hidden_query.items())
-        found.update((_class(redaction), "path") for redaction in event.hidden_path.values())
-        hidden = event.body.hidden
-        found.update(("secret", _last_key(pointer)) for pointer in hidden.secret)
-        found.update(("personal", _last_key(pointer)) for pointer in hidden.personal)
-        found.update(("identifier", _last_key(pointer)) for pointer in hidden.identifiers)
-    return dict(found)
-
-
-def _class(redaction: str) -> str:
-    return "identifier" if redaction.startswith("id ") else redaction
-
-
-def _last_key(pointer: str) -> str:
-    names = [token for token in parse_pointer(pointer) if not token.isdigit()]
-    return names[-1] if names else "body"

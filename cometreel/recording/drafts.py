@@ -1,23 +1,23 @@
 """Drafts: the recorded requests of a journal as blocks of a scenario, with two keys to compare them.
 
 `request_key` is equal for equal requests, `answer_key` for equal replies and notifications, without the values that
-always differ: reference numbers, the volatile values of the profile, and times.
+always differ: reference numbers, the volatile values of the profile, secrets, and times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from pydantic import ValidationError
 
-from cometreel.bayeux import is_service, patterns_of
 from cometreel.http_fields import COMPARED, media_type
 from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.journal_events import RecordedBody, WireEvent
+from cometreel.recording.receivers import NotificationReceivers
 from cometreel.recording.scenario_values import (
     Identifiers,
     any_marker,
@@ -80,6 +80,8 @@ class ExchangeDraft:
     recorded: CorrelatedRequest
     request_key: bytes
     answer_key: bytes
+    reply_key: bytes
+    """Equal for equal replies, without the notifications."""
     sent: int
     """A number that is equal for equal requests as recorded, also where the scenario doesn't compare them."""
     omitted_events: tuple[str, ...]
@@ -104,13 +106,18 @@ class ExchangeDraft:
         """Time of the request, in seconds since the start of the journal."""
         return self.recorded.at
 
+    @property
+    def is_half(self) -> bool:
+        """True if nobody could receive the notifications, so that only the reply is known."""
+        recorded = self.recorded
+        return not (recorded.could_receive or recorded.deliveries or recorded.followers)
+
 
 class Drafter:
     """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
 
-    `bound` maps the tokens of bound values to the name of their rule. `role_of` returns the role of a session. `hosts`
-    are the hosts that requests were sent to: links to them lead to the replay. `subscriptions` are the channels and
-    patterns that clients subscribed to; None if they may have done so before the recording started.
+    `bound` maps the tokens of bound values to the name of their rule. `hosts` are the hosts that requests were sent to:
+    links to them lead to the replay.
     """
 
     def __init__(
@@ -119,13 +126,11 @@ class Drafter:
         identifiers: Identifiers,
         user_values: Mapping[int, Mapping[str, str]],
         bound: Mapping[str, str],
-        role_of: Callable[[int], str] = role_name,
+        receivers: NotificationReceivers,
         hosts: AbstractSet[str] = frozenset(),
-        subscriptions: AbstractSet[str] | None = None,
     ) -> None:
-        self._subscriptions = subscriptions
         self._bound = bound
-        self._role_of = role_of
+        self._receivers = receivers
         self._profile = profile
         self._identifiers = identifiers
         self._user_values = user_values
@@ -160,20 +165,24 @@ class Drafter:
         if isinstance(source, RecordedPublish):
             fields = reply.model_dump(exclude={"after"}, mode="json") if reply else None
             sent = self._sent(source.channel, source.data)
-            return ExchangeDraft(
-                recorded, self._request_key(request), digest([fields, event_keys]), sent, omitted_events
-            )
+            reply_key = digest(fields)
+            answer_key = digest([reply_key.hex(), event_keys])
+            return ExchangeDraft(recorded, self._request_key(request), answer_key, reply_key, sent, omitted_events)
         assert isinstance(request, RequestBlock)
         assert reply is not None
         headers = reply.headers or {}
-        body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
+        secrets = source.reply.body.hidden.secret  # such as a session id, which is new for each session
+        references = (*self._profile.reply, *(f"{path}/*" for path in self._profile.map))
+        body = self._stable(reply.body, (*references, *secrets))
         compared: JSON = {name: value for name, value in headers.items() if name in COMPARED}
         event = source.request
+        reply_key = digest([reply.status, compared, body, reply.text])
         target = digest(request.model_dump(mode="json", include={"method", "path", "query"}))
         return ExchangeDraft(
             recorded,
             self._request_key(request),
-            digest([reply.status, compared, body, reply.text, event_keys]),
+            digest([reply_key.hex(), event_keys]),
+            reply_key,
             self._sent([event.path, event.query, event.body.digest], event.body.value),
             omitted_events,
             self._targets.setdefault(target, target),
@@ -191,26 +200,11 @@ class Drafter:
         for delivery in recorded.deliveries:
             try:
                 event = self.event(delivery, recorded.at)
-                deliver = self._receivers(recorded, delivery)
+                deliver = self._receivers.of(recorded, delivery)
                 events.append(event.model_copy(update={"deliver": deliver}) if deliver else event)
             except NotExpressible as error:
                 omitted.append(str(error))
         return events, tuple(omitted)
-
-    def _receivers(self, recorded: CorrelatedRequest, delivery: RecordedDelivery) -> str | None:
-        """Return the value of `deliver` for a notification that not only the asker received."""
-        others = {copy.session for copy in recorded.copies_of(delivery)} | {delivery.session}
-        if others == {recorded.session} or recorded.is_anonymous:
-            return None
-        if len(others) == 1:
-            return self._role_of(delivery.session)
-        return "subscribers" if self._is_subscribed(delivery.channel) else "all"
-
-    def _is_subscribed(self, channel: str) -> bool:
-        """True if a client subscribed to a channel, or may have done so before the recording started."""
-        if is_service(channel) or self._subscriptions is None:
-            return not is_service(channel)
-        return not self._subscriptions.isdisjoint((channel, *patterns_of(channel)))
 
     def event(self, delivery: RecordedDelivery, since: float) -> EventBlock:
         """Return a notification as an event block; its delay counts from `since`.

@@ -24,6 +24,8 @@ class PlannedExchange:
     after: tuple[PlannedExchange, ...] = ()
     before: tuple[PlannedExchange, ...] = ()
     first: dict[int, float] = field(default_factory=dict)
+    repetitions: int = 0
+    """How often a session got this answer again before it got another one."""
     order: tuple[float, int] = (0.0, 0)
     name: str = ""
 
@@ -46,6 +48,8 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     groups: dict[bytes, list[ExchangeDraft]] = {}
     for draft in drafts:
         groups.setdefault(draft.request_key, []).append(draft)
+    for group in groups.values():
+        _complete(group)
     planned: list[PlannedExchange] = []
     read_clusters: list[_RequestGroup] = []
     for group in groups.values():
@@ -57,6 +61,18 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
         _add_guards(cluster, writes)
     _order_by_precision(planned)
     return sorted(planned, key=lambda exchange: exchange.order)
+
+
+def _complete(group: Iterable[ExchangeDraft]) -> None:
+    """Give drafts of which only the reply is known the notifications of the only other answer with this reply."""
+    answers: dict[bytes, set[bytes]] = {}
+    for draft in group:
+        if not draft.is_half:
+            answers.setdefault(draft.reply_key, set()).add(draft.answer_key)
+    for draft in group:
+        found = answers.get(draft.reply_key, set())
+        if draft.is_half and len(found) == 1:
+            (draft.answer_key,) = found
 
 
 def _order_by_precision(planned: Iterable[PlannedExchange]) -> None:
@@ -97,8 +113,10 @@ def _plan_cluster(cluster: _RequestGroup, sessions: tuple[int, ...], authenticat
     for number, run in enumerate(cluster.runs):
         drafts = [draft for runs in cluster.members.values() for draft in (runs[number] if number < len(runs) else [])]
         exchange = _planned(drafts or run, sessions, authenticated=authenticated)
-        exchange.draft = run[0]
+        exchange.draft = next((draft for draft in (*run, *drafts) if not draft.is_half), run[0])
         exchange.order = (run[0].at, number)
+        changed = (len(runs[number]) for runs in cluster.members.values() if number + 1 < len(runs))
+        exchange.repetitions = max(changed, default=1) - 1
         cluster.planned.append(exchange)
 
 
@@ -168,25 +186,33 @@ def _writes(
 
 
 def _add_guards(cluster: _RequestGroup, writes: dict[int, list[tuple[float, PlannedExchange]]]) -> None:
-    """Guard different answers to one read with the write between them, so that a replay doesn't answer too early."""
-    for number in range(len(cluster.runs) - 1):
+    """Guard different answers to one read with the write between them, so that a replay doesn't answer too early.
+
+    All answers between two writes get the same guards, because only exchanges with equal guards are played in order.
+    """
+    start, after = 0, tuple[PlannedExchange, ...]()
+    for number in range(len(cluster.planned)):
         write = _write_between(cluster, number, writes)
-        if write is not None:
-            cluster.planned[number].before += (write,)
-            cluster.planned[number + 1].after += (write,)
+        if write is None and number + 1 < len(cluster.planned):
+            continue
+        before = () if write is None else (write,)
+        for exchange in cluster.planned[start : number + 1]:
+            exchange.after, exchange.before = after, before
+        start, after = number + 1, before
 
 
 def _write_between(
     cluster: _RequestGroup, number: int, writes: dict[int, list[tuple[float, PlannedExchange]]]
 ) -> PlannedExchange | None:
-    """Return the last write that every session made between two answers and not before, or None."""
+    """Return the last write that every session with both answers made between them, and no session before; or None."""
     common: list[PlannedExchange] | None = None
+    earlier: list[PlannedExchange] = []
     for session, runs in cluster.members.items():
-        if number + 1 >= len(runs):
-            continue
-        start, end = runs[number][-1].at, runs[number + 1][0].at
         session_writes = writes.get(session, [])
-        earlier = [write for at, write in session_writes if at <= start]
-        between = [write for at, write in session_writes if start < at <= end and write not in earlier]
-        common = between if common is None else [write for write in common if write in between]
-    return common[-1] if common else None
+        start = runs[min(number, len(runs) - 1)][-1].at
+        earlier += [write for at, write in session_writes if at <= start]
+        if number + 1 < len(runs):
+            between = [write for at, write in session_writes if start < at <= runs[number + 1][0].at]
+            common = between if common is None else [write for write in common if write in between]
+    found = [write for write in common or () if write not in earlier]
+    return found[-1] if found else None

@@ -92,9 +92,11 @@ class LiveRecorder:
         """Return False if it is certain that a reply is recorded only if the filter wants it."""
         return not self._queue.is_idle or self._recorder.is_bayeux(flow)
 
-    def opened(self, flow: str, url: str, headers: Headers, *, wanted: bool = True) -> None:
-        """Record a WebSocket."""
-        self._queue.run(partial(self._recorder.opened, flow, url, headers, wanted=wanted, at=time.time()))
+    def opened(self, flow: str, url: str, headers: Headers, reply_headers: Headers, *, wanted: bool = True) -> None:
+        """Record a WebSocket with the header fields of the upgrade and of its reply."""
+        self._queue.run(
+            partial(self._recorder.opened, flow, url, headers, reply_headers, wanted=wanted, at=time.time())
+        )
 
     def frame(self, flow: str, from_client: bool, content: str | bytes) -> None:
         """Record a message of a WebSocket."""

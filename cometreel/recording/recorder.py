@@ -38,6 +38,8 @@ _RAW_BYTE = re.compile("[\udc80-\udcff]")
 _NO_HEADERS = Headers()
 _NO_HEAD: JSONObject = {}
 _MOST_HEADS = 1_000
+_HANDED_OUT = frozenset({"who", "cookies", "values"})
+"""The members of a reply that identify a session later."""
 
 
 @dataclass(slots=True)
@@ -48,8 +50,8 @@ class _Flow:
     bayeux: bool = False
     callback: bool = False
     method: str = ""
-    upgrade: JSONObject | None = field(default=None, repr=False)
-    """The head of a WebSocket that is not recorded yet."""
+    upgrade: tuple[JSONObject, JSONObject] | None = field(default=None, repr=False)
+    """The heads of the upgrade and of its reply, of a WebSocket that is not recorded yet."""
     opened_at: float = 0.0
 
 
@@ -207,13 +209,27 @@ class Recorder:
         if state is not None:
             self._write("error", state, {"text": self._redactor.message(message)}, at)
 
-    def opened(self, flow: str, url: str, headers: Headers, *, wanted: bool = False, at: float | None = None) -> None:
-        """Record a WebSocket: at once if `wanted`, else from its first Bayeux message."""
+    def opened(
+        self,
+        flow: str,
+        url: str,
+        headers: Headers,
+        reply_headers: Headers = _NO_HEADERS,
+        *,
+        wanted: bool = False,
+        at: float | None = None,
+    ) -> None:
+        """Record a WebSocket: at once if `wanted`, else from its first Bayeux message.
+
+        `reply_headers` are those of the reply with status 101. It is recorded if it sets a cookie or hands out a value.
+        """
         state = self._start(flow)
         url = _escaped(url)
         values = self._handed_out.in_request(*split_url(url), headers, _NOT_BAYEUX)
         head = self._head_redactor.request("GET", url, headers)
-        state.upgrade = {**head, **_values(values)}
+        handed_out = self._handed_out.in_reply(reply_headers, _NOT_BAYEUX)
+        reply = self._head_redactor.reply(101, reply_headers, bayeux=True)
+        state.upgrade = {**head, **_values(values)}, {**reply, **_values(handed_out)}
         state.opened_at = self._clock() if at is None else at
         if wanted:
             self._write_upgrade(state)
@@ -286,8 +302,11 @@ class Recorder:
         return state
 
     def _write_upgrade(self, state: _Flow) -> None:
-        upgrade, state.upgrade = state.upgrade, None
-        self._write("open", state, upgrade or {}, state.opened_at)
+        assert state.upgrade is not None
+        (request, reply), state.upgrade = state.upgrade, None
+        self._write("open", state, request, state.opened_at)
+        if not _HANDED_OUT.isdisjoint(reply):
+            self._write("reply", state, reply, state.opened_at)
 
     def _time(self, at: float | None) -> float:
         return round((self._clock() if at is None else at) - self._journal.header.started, 6)

@@ -21,7 +21,16 @@ from cometreel.secret_names import may_be_renamed, member_name, words_of
 from cometreel.secret_text import SecretText
 from cometreel.secret_values import basic_credentials
 
-__all__ = ["HIDDEN", "INTERNATIONAL_NUMBER", "QUOTED", "RedactionMarks", "Redactor", "is_login_name", "refers_to_user"]
+__all__ = [
+    "HIDDEN",
+    "INTERNATIONAL_NUMBER",
+    "QUOTED",
+    "USER_REFERENCE",
+    "RedactionMarks",
+    "Redactor",
+    "is_login_name",
+    "refers_to_user",
+]
 
 HIDDEN = "hidden"
 """The replacement of a secret that does not identify a session."""
@@ -37,7 +46,7 @@ _ENVELOPE_DATA = ("data", "ext")
 _OPERATION_KEYS = frozenset(
     ("operationName", "operation", "messageType", "notificationType", "channel", "subscription")
 )
-_USER_REFERENCE = PolicyRule(Treatment.KEEP, "user")
+USER_REFERENCE = PolicyRule(Treatment.KEEP, "user")
 """The rule of a key without a rule of the policy that may refer to a user, such as `createdBy`."""
 
 _OWNER_KINDS = frozenset(("owner", "user", "place", "group", "queue", "name"))
@@ -172,7 +181,7 @@ class Redactor:
 
         `place` names the place of a secret for the summary; the default is its key.
         """
-        if rule is _USER_REFERENCE:
+        if rule is USER_REFERENCE:
             if value in self._users:
                 return self._as_user(value)
             rule = None
@@ -189,6 +198,13 @@ class Redactor:
         if treatment is Treatment.IDENTIFIER:
             return self._identifier(rule.kind, value)
         return self._personal(self._method(treatment), value)
+
+    def rule_of(self, members: JSONObject, name: str) -> PolicyRule | None:
+        """Return the rule of the policy for a member of an object, or `USER_REFERENCE`, or None."""
+        rule = self._find_rule(member_name(members, name))
+        if not may_be_renamed(name) and len(self._member_rules) < _CACHE_LIMIT:
+            self._member_rules[name] = rule
+        return rule
 
     def _identifier(self, kind: str, value: str) -> tuple[str, str]:
         if kind in _OWNER_KINDS:
@@ -296,20 +312,14 @@ class Redactor:
             path.append(name)
             if name in _OPERATION_KEYS and isinstance(item, str):
                 self._add_words(item)
-            rule = rules[name] if name in rules else self._member_rule(value, name)
+            rule = rules[name] if name in rules else self.rule_of(value, name)
             redacted[keys.get(name) or self.key(name)] = self._value(item, rule)
             path.pop()
         return redacted
 
-    def _member_rule(self, members: JSONObject, name: str) -> PolicyRule | None:
-        rule = self._find_rule(member_name(members, name))
-        if not may_be_renamed(name) and len(self._member_rules) < _CACHE_LIMIT:
-            self._member_rules[name] = rule
-        return rule
-
     def _find_rule(self, name: str) -> PolicyRule | None:
         rule = self.policy.key_rule(name)
-        return _USER_REFERENCE if rule is None and refers_to_user(name) else rule
+        return USER_REFERENCE if rule is None and refers_to_user(name) else rule
 
     def _add_words(self, text: str) -> None:
         for word in text.split("/"):

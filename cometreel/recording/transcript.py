@@ -6,6 +6,7 @@ second client of the same session are detected and left out.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ _SentMessage: TypeAlias = "tuple[WireEvent, JSONObject, RecordedPublish | None]"
 COPY_SECONDS = 5.0
 """The longest time between two deliveries of one message."""
 _LIVE_SECONDS = 45.0  # a poll of 30 seconds, and the time until a client without a poll expires
+_SWITCHING_PROTOCOLS = 101  # the reply to the upgrade to a WebSocket
+_ENDED = "a CometD session that the server ended (add an event with `disconnect: true` to replay it)"
 _ANCHORS = {"/meta/handshake": "handshake", "/meta/connect": "connect", "/meta/subscribe": "subscribe"}
 
 
@@ -123,9 +126,13 @@ class Transcript:
     """True if a client sent Bayeux's own cookie with a Bayeux request."""
     in_form: bool = False
     """True if a client sent Bayeux messages in a form."""
-    connections: dict[int, tuple[float, float]] = field(default_factory=dict)
-    """The times from which and until which a client of each session could receive messages."""
+    connections: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    """The times from which and until which a client of each session could receive messages, in order."""
     dialect: str = ""
+
+    def is_connected(self, session: int, at: float) -> bool:
+        """True if a client of a session could receive messages at a time."""
+        return any(start <= at <= end for start, end in self.connections.get(session, ()))
 
 
 @dataclass(slots=True)
@@ -159,6 +166,7 @@ class _TranscriptBuilder:
         self._unacknowledged: dict[str, _Unacknowledged] = {}
         self._clients: dict[str, str] = {}
         self._live: dict[int, set[str]] = {}  # the clients that have not disconnected, by session
+        self._started: dict[str, float] = {}  # the times of the handshakes, by client
 
     def build(self, events: Sequence[WireEvent]) -> Transcript:
         transcript = self._transcript
@@ -171,7 +179,7 @@ class _TranscriptBuilder:
             for event in events
             if event.body.kind == "bayeux" or event.kind == "open"
         )
-        _remove_copies(transcript)
+        _remove_copies(transcript, self._started)
         return transcript
 
     def _add(self, event: WireEvent) -> None:
@@ -208,12 +216,14 @@ class _TranscriptBuilder:
                     clients.discard(_client(message))
                 else:
                     clients.add(_client(message))
-        first = connections.get(session, (event.at, event.at))[0]
-        is_live = bool(self._live.get(session))
-        connections[session] = first, event.at + (_LIVE_SECONDS if is_live else 0.0)
+        times = connections.setdefault(session, [])
+        start = times.pop()[0] if times and times[-1][1] >= event.at else event.at
+        times.append((start, event.at + (_LIVE_SECONDS if self._live.get(session) else 0.0)))
 
     def _add_reply(self, event: WireEvent) -> None:
         request = self._open.pop(event.flow, None)
+        if event.status == _SWITCHING_PROTOCOLS:
+            return
         if request is None:
             self._transcript.left_out["a reply without its request"] += 1
         elif request.body.kind == "bayeux":
@@ -229,8 +239,6 @@ class _TranscriptBuilder:
             self._transcript.left_out[f"a request without a reply: {request.method} {request.path}"] += 1
 
     def _add_call(self, request: WireEvent, reply: WireEvent) -> None:
-        if reply.status == 101:
-            return
         session = self._identities.session(request.flow)
         anonymous = self._identities.is_anonymous(request.flow)
         call = RecordedCall(request.at, session, request, reply.at, reply, anonymous)
@@ -301,6 +309,8 @@ class _TranscriptBuilder:
                 batch = _ack(message)
             if request is not None:
                 self._add_acknowledgement(reply, message, *request, session)
+            elif channel == "/meta/disconnect" and _is_reply(message):
+                self._transcript.left_out[_ENDED] += 1
             elif not is_meta(channel) and not _is_reply(message):
                 delivered.append(RecordedDelivery(reply.at, session, client, channel, encode(message), reply.flow))
         self._transcript.deliveries += self._without_redelivered(client, batch, delivered)
@@ -325,6 +335,7 @@ class _TranscriptBuilder:
                 self._transcript.dialect = "4+" if "session_unknown" in error or "handshake_denied" in error else "3.x"
         elif channel == "/meta/handshake":
             self._transcript.handshakes.append((event, message, acknowledgement))
+            self._started[_client(acknowledgement)] = reply.at
         anchor = _ANCHORS.get(channel)
         if anchor and acknowledgement.get("successful") is True:
             anchors = self._transcript.anchors.setdefault(session, {})
@@ -385,8 +396,11 @@ def _same_message(one: bytes, other: bytes) -> bool:
     return first.get("channel") == second.get("channel") and same(first.get("data"), second.get("data"))
 
 
-def _remove_copies(transcript: Transcript) -> None:
-    """Keep one copy of a message that several CometD clients of one session received at the same time."""
+def _remove_copies(transcript: Transcript, started: Mapping[str, float]) -> None:
+    """Keep one copy of a message that several CometD clients of one session received at the same time.
+
+    `started` are the times from which the clients can receive messages; those of the others are unknown.
+    """
     kept: list[RecordedDelivery] = []
     recent: dict[int, list[tuple[RecordedDelivery, set[str]]]] = {}
     several = {session for session, clients in _clients_of(transcript.deliveries).items() if len(clients) > 1}
@@ -395,7 +409,8 @@ def _remove_copies(transcript: Transcript) -> None:
             kept.append(delivery)
             continue
         window = [pair for pair in recent.get(delivery.session, []) if delivery.at - pair[0].at <= COPY_SECONDS]
-        original = next((p for p in window if _is_copy(p[0], p[1], delivery)), None)
+        start = started.get(delivery.client, -math.inf)
+        original = next((p for p in window if start < p[0].at and _is_copy(p[0], p[1], delivery)), None)
         if original is not None:
             original[1].add(delivery.client)
             transcript.left_out["a copy for another CometD client of the same session"] += 1

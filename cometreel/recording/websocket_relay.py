@@ -59,7 +59,9 @@ class WebSocketRelay:
         except (OSError, InvalidHandshake) as error:
             await failed_upgrade.unreachable(f"{self._upstream} can't be reached: {str(error) or type(error).__name__}")
         else:
-            self._recorder.opened(flow, target, headers_from_raw(scope["headers"]))
+            assert server.response is not None
+            fields = headers_from_raw(_fields(server.response))
+            self._recorder.opened(flow, target, headers_from_raw(scope["headers"]), fields)
             self._open.add(server)
             try:
                 async with server:

@@ -13,10 +13,11 @@ from cometreel.errors import Problem
 from cometreel.recording import RecordedBody, WireEvent, read_journal
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import CorrelatedRequest
-from cometreel.recording.drafts import Drafter, ExchangeBlocks, ExchangeDraft
+from cometreel.recording.drafts import Drafter, ExchangeBlocks, ExchangeDraft, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.profile_choice import correlate_by, profile_in_header
+from cometreel.recording.receivers import NotificationReceivers
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, build_transcript
@@ -87,7 +88,8 @@ class _JournalReader:
         for event in self._events:
             if event.kind == "request" or event.client_side:
                 identifiers.add_request(event)
-        drafter = Drafter(self._profile, identifiers, {}, names_by_token(self._transcript.bindings))
+        receivers = NotificationReceivers(self._transcript, role_name)
+        drafter = Drafter(self._profile, identifiers, {}, names_by_token(self._transcript.bindings), receivers)
         drafts: list[ExchangeDraft] = []
         for request in self._correlated.requests:
             try:

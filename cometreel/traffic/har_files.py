@@ -234,7 +234,8 @@ def _events(entry: _HarEntry, flow: str, is_wanted: Callable[[str], bool], skip:
     wanted = is_wanted(entry.request.url)
     headers = _request_headers(entry.request)
     if entry.messages is not None or entry.resource == "websocket":
-        opened = WebSocketOpened(at, flow, entry.request.url, headers)
+        reply_headers = headers_of(_fields(entry.response), decoded=True)
+        opened = WebSocketOpened(at, flow, entry.request.url, headers, reply_headers)
         return [opened, *sorted(_messages(entry, flow, skip), key=lambda message: message.at)]
     wanted = wanted and not is_asset(_content_type(entry.response))
     request = entry.request
@@ -260,12 +261,16 @@ def _end(entry: _HarEntry, flow: str, at: float) -> TrafficEvent:
     reply = entry.response
     if not reply.status:  # Chrome: canceled, blocked, or connection error
         return RequestFailed(at, flow, reply.error or "no reply")
-    fields, body = [(pair.name, pair.value) for pair in reply.headers], _reply_body(reply.content)
-    return ReplyReceived(at, flow, reply.status, headers_of(fields, decoded=bool(body)), body)
+    body = _reply_body(reply.content)
+    return ReplyReceived(at, flow, reply.status, headers_of(_fields(reply), decoded=bool(body)), body)
+
+
+def _fields(message: _HarRequest | _HarResponse) -> list[tuple[str, str]]:
+    return [(pair.name, pair.value) for pair in message.headers]
 
 
 def _request_headers(request: _HarRequest) -> Headers:
-    fields = [(pair.name, pair.value) for pair in request.headers]
+    fields = _fields(request)
     if request.post_data and not any(name.lower() == "content-type" for name, _ in fields):
         fields.append(("Content-Type", request.post_data.mime_type))
     if request.cookies and not any(name.lower() == "cookie" for name, _ in fields):

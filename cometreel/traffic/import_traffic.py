@@ -169,7 +169,8 @@ def _record_event(recorder: Recorder, event: TrafficEvent) -> None:
     elif isinstance(event, RequestFailed):
         recorder.error(event.flow, event.reason, at=event.at)
     elif isinstance(event, WebSocketOpened):
-        recorder.opened(event.flow, event.url, event.headers, wanted=event.wanted, at=event.at)
+        opened = partial(recorder.opened, wanted=event.wanted, at=event.at)
+        opened(event.flow, event.url, event.headers, event.reply_headers)
     elif isinstance(event, WebSocketMessage):
         recorder.frame(event.flow, event.from_client, event.content, at=event.at)
     else:

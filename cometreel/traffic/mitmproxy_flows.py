@@ -153,7 +153,9 @@ def _events(flow: http.HTTPFlow, at: float, is_wanted: Callable[[str], bool], sk
     url = request.pretty_url
     headers, body, missing = _content(request)
     if flow.websocket is not None:
-        return [WebSocketOpened(at, flow.id, url, headers), *_websocket_events(flow.id, at, flow.websocket, skip)]
+        reply_headers = _content(response)[0] if response is not None else Headers()
+        opened = WebSocketOpened(at, flow.id, url, headers, reply_headers)
+        return [opened, *_websocket_events(flow.id, at, flow.websocket, skip)]
     wanted = is_wanted(url) and not (response is not None and is_asset(response.headers.get("content-type", "")))
     sent = RequestSent(at, flow.id, request.method, url, headers, body, wanted, missing)
     return [sent, *_end(flow, at)]

@@ -78,12 +78,13 @@ class RequestFailed:
 
 @dataclass(frozen=True, slots=True)
 class WebSocketOpened:
-    """An upgrade to a WebSocket."""
+    """An upgrade to a WebSocket, with the header fields of the request and of its reply."""
 
     at: float
     flow: str
     url: str
     headers: Headers = field(repr=False)
+    reply_headers: Headers = field(default=Headers(), repr=False)
     wanted: bool = False
 
 

@@ -171,6 +171,8 @@ class Comparator:
         one, other = self.without_volatile(recorded, references), self.without_volatile(live, references)
         self.masking.learn_names(one)
         self.masking.learn_names(other)
+        for variables in self._variables.values():
+            self.masking.learn_sent(each for each in variables.ids.values() if isinstance(each, str | int))
         return value_changes(self.masking.mask(one), self.masking.mask(other))
 
     def without_volatile(self, value: JSON, references: Sequence[str]) -> JSON:

@@ -325,7 +325,7 @@ def assign_notifications(
         calls=[source for _, source in sources.values() if isinstance(source, RecordedCall)],
         publishes=[source for _, source in sources.values() if isinstance(source, RecordedPublish)],
         deliveries=[delivery for _, delivery in deliveries.values()],
-        connections={number: (0.0, float("inf")) for number in sessions.values()},
+        connections={number: [(0.0, float("inf"))] for number in sessions.values()},
     )
     found = correlate(transcript, profile)
     for ask in found.requests:

@@ -8,14 +8,14 @@ it does in recording; the policy `strict` includes identifiers.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.recording import Policy
 from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, is_shaped_id
-from cometreel.recording.redaction import HIDDEN, INTERNATIONAL_NUMBER, QUOTED, Redactor
+from cometreel.recording.redaction import HIDDEN, INTERNATIONAL_NUMBER, QUOTED, USER_REFERENCE, Redactor, is_login_name
 from cometreel.recording.secret import Secret
 from cometreel.scenario.matchers import MISSING, Missing
 
@@ -38,6 +38,8 @@ class ReportMasking:
         self._policy = policy
         self._redactor = Redactor(policy, Secret(key))
         self._names: set[str] = set()
+        self._users: set[str] = set()
+        self._sent: set[str | int] = set()
 
     # --- redaction ------------------------------------------------------------------------------------------
     def add_secret(self, secret: str) -> None:
@@ -52,11 +54,18 @@ class ReportMasking:
 
     # --- masking --------------------------------------------------------------------------------------------
     def learn_names(self, value: JSON, rule: PolicyRule | None = None) -> None:
-        """Remember the personal names in a value: a recording also replaces them where no rule applies."""
+        """Remember the personal names in a value: a recording also replaces them where no rule applies.
+
+        The names of users are replaced where they are identifiers, too.
+        """
         treatment = rule.treatment if rule is not None else None
         if isinstance(value, dict):
             for key, member in value.items():
-                self.learn_names(member, rule if treatment is Treatment.TREE else self._policy.key_rule(key))
+                own = self._policy.key_rule(key)
+                is_name = own is not None and own.treatment is Treatment.NAME
+                if is_name and member and isinstance(member, str) and is_login_name(key):
+                    self._users.add(member)
+                self.learn_names(member, rule if treatment is Treatment.TREE else self._redactor.rule_of(value, key))
         elif isinstance(value, list):
             for item in value:
                 self.learn_names(item, rule)
@@ -64,6 +73,10 @@ class ReportMasking:
             one_word = " " not in value.strip()  # in a tree, several words are a text
             if treatment is Treatment.NAME or (treatment is Treatment.TREE and one_word):
                 self._names.add(self._name_form(value))
+
+    def learn_sent(self, identifiers: Iterable[str | int]) -> None:
+        """Remember identifiers that clients sent. They are compared as they are, also if they are names of users."""
+        self._sent.update(identifiers)
 
     def mask(self, value: JSON) -> JSON:
         """Return the value as it is compared."""
@@ -107,12 +120,13 @@ class ReportMasking:
             return self._mask_tree(value)
         if isinstance(value, dict):
             keys = self._masked_keys(value, tree=False)
-            return {keys[key]: self._mask_value(member, self._policy.key_rule(key)) for key, member in value.items()}
+            rules = self._redactor.rule_of
+            return {keys[key]: self._mask_value(member, rules(value, key)) for key, member in value.items()}
         if isinstance(value, list):
             return [self._mask_value(item, rule) for item in value]
         if treatment in _PERSONAL_TREATMENTS or (treatment is Treatment.IDENTIFIER and self._policy.strict):
             return _kind(value)
-        return self._mask_text(value, treatment) if isinstance(value, str) else value
+        return self._mask_text(value, rule) if isinstance(value, str) else value
 
     def _mask_tree(self, value: JSON) -> JSON:
         if isinstance(value, dict):
@@ -120,7 +134,14 @@ class ReportMasking:
             return {keys[key]: self._mask_tree(member) for key, member in value.items()}
         return [self._mask_tree(item) for item in value] if isinstance(value, list) else _kind(value)
 
-    def _mask_text(self, value: str, treatment: Treatment | None) -> JSON:
+    def _mask_text(self, value: str, rule: PolicyRule | None) -> JSON:
+        treatment = rule.treatment if rule is not None else None
+        if (
+            value in self._users
+            and value not in self._sent
+            and (treatment is Treatment.IDENTIFIER or rule is USER_REFERENCE)
+        ):
+            return _PERSONAL
         if treatment in (None, Treatment.KEEP) and self._name_form(value) in self._names:
             return _PERSONAL
         bare = value.strip()

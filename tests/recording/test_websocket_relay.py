@@ -87,6 +87,8 @@ def test_messages_are_relayed_both_ways_and_recorded(recording_proxy: Any, echo:
     frames = [(event["from"], "bayeux" in event) for event in recording_proxy.events() if event["kind"] == "frame"]
     assert frames == [("client", True), ("server", True), ("client", False), ("server", False)]
     assert recording_proxy.kinds()[0] == "open"
+    (reply,) = [event for event in recording_proxy.events() if event["kind"] == "reply"]
+    assert (reply["status"], [*reply["cookies"]]) == (101, ["a"])
     assert recording_proxy.calls == [
         ("WEBSOCKET", "/api/v2/notifications?x=%41", HANDSHAKE.encode(), None),
         ("WEBSOCKET", "/api/v2/notifications?x=%41", b"\x00\x01", None),

@@ -14,9 +14,13 @@ from itertools import count
 from tests.simulation.generation import plan_of
 from tests.simulation.load_ledger import main as check_loads
 from tests.simulation.real_servers import check_servers
+from tests.simulation.recording_round_trip import RoundTripTotals, broken_round_trip
 from tests.simulation.runs import Totals, run_seed
 from tests.simulation.shrinking import Shrinker, broken_promises
 from tests.simulation.transcript import conversation, transcript
+
+ROUND_TRIP_ONE_IN = 20
+"""One seed in this many is also recorded, distilled and replayed; a seed that is repeated always is."""
 
 
 def report_failure(seed: int) -> str:
@@ -35,7 +39,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sockets", type=int, default=0, help="play this many seeds on each server, too")
     given = parser.parse_args(arguments)
     seeds: Iterable[int] = count(given.first) if given.seed is None else [given.seed]
-    totals, started = Totals(), time.process_time()
+    totals, trips, started = Totals(), RoundTripTotals(), time.process_time()
     for seed in seeds:
         broken = run_seed(seed, totals)
         if broken:
@@ -43,9 +47,17 @@ def main(arguments: list[str]) -> int:
             print(f"SEED={seed} repeats it. The smallest plan that was found:\n")
             print(report_failure(seed))
             return 1
+        if given.seed is not None or seed % ROUND_TRIP_ONE_IN == 0:
+            differences = broken_round_trip(seed, trips)
+            if differences:
+                print(
+                    f"seed {seed}: the replay of its recording differs. SEED={seed} repeats it.", *differences, sep="\n"
+                )
+                return 1
         if totals.actions >= given.actions:
             break
     seconds = time.process_time() - started
+    print(trips)
     print(f"{totals} in {seconds:.0f} s of CPU time, {seconds / max(1, totals.actions) * 1e6:.0f} µs for each action")
     first = given.first if given.seed is None else given.seed
     if given.sockets and not check_servers(range(first, first + given.sockets)):

@@ -212,6 +212,20 @@ def test_redelivered_messages_are_detected(wire: Any) -> None:
     assert distilled.summary.left_out == ["a redelivered message (not acknowledged in time)"]
 
 
+def test_a_client_that_starts_after_a_message_gets_no_copy_of_it(wire: Any) -> None:
+    """A page that was reloaded disconnects, and its new client receives an equal message soon."""
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    wire.poll(1, 2, "c1", stats(5), session="s1")
+    wire.login(3, "s1", "c2")
+    wire.poll(3.5, 4, "c2", stats(5), session="s1")
+    distilled = wire.distil()
+    assert (events_of(distilled), distilled.summary.left_out) == (
+        {"stats of my workbins": [5, 5], "timeline": []},
+        [],
+    )
+
+
 def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.login(0.1, "s1", "c2")
@@ -309,6 +323,22 @@ def test_notifications_in_websocket_frames_are_correlated(wire: Any) -> None:
     distilled = wire.distil()
     assert events_of(distilled) == {"stats of my workbins": [5], "publish /service/chat join": [], "timeline": []}
     assert distilled.file.bayeux.endpoint == "/api/v2/notifications"
+
+
+def test_the_cookie_of_the_reply_to_an_upgrade_joins_a_websocket_to_calls(wire: Any) -> None:
+    recorder = wire.recorder
+    for number in (1, 2):
+        cookie = Headers([("Set-Cookie", f"JSESSIONID=s{number}-0a1b2c3d; Path=/; HttpOnly")])
+        recorder.opened(f"w{number}", "ws://gws/api/v2/notifications", Headers(), cookie)
+        recorder.frame(f"w{number}", True, json.dumps([{"channel": "/meta/connect", "clientId": f"c{number}"}]))
+    for number in (1, 2):
+        body: JSON = {"statusCode": 0, "referenceId": 5}
+        wire.call(number, "POST", "/api/v2/workbins", STATS, body, session=f"s{number}-0a1b2c3d")
+        recorder.frame(f"w{number}", False, json.dumps([stats(5)]))
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [5], "timeline": []}
+    assert (distilled.summary.correlated["reference"], distilled.summary.left_out) == (2, [])
+    assert "0a1b2c3d" not in wire.text()
 
 
 def test_a_publish_without_client_id_is_from_the_client_of_its_websocket(wire: Any) -> None:

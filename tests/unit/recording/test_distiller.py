@@ -52,6 +52,22 @@ def test_a_read_that_changed_without_a_write_becomes_a_sequence(wire: Any) -> No
         wire.call(at, "GET", "/api/v2/workbins", None, {"count": count}, session="s1")
     distilled = wire.distil()
     assert [(one.name, one.when) for one in distilled.file.exchanges] == [("workbins", None), ("workbins (2)", None)]
+    assert distilled.summary.left_out == [
+        "the repeated answer 'workbins': nothing shows why it changed then, so a replay changes it at once"
+    ]
+
+
+def test_all_answers_between_two_writes_have_the_same_guards(wire: Any) -> None:
+    for at, count in ((1, 0), (2, 1), (4, 2), (5, 1), (6, 0)):
+        sees(wire, at, count)
+    changes(wire, 3, "A")
+    assert guards(wire.distil()) == {
+        "workbins": (None, "add workitem workbin 1"),
+        "workbins (2)": (None, "add workitem workbin 1"),
+        "workbins (3)": ("add workitem workbin 1", None),
+        "workbins (4)": ("add workitem workbin 1", None),
+        "workbins (5)": ("add workitem workbin 1", None),
+    }
 
 
 def test_equal_requests_with_equal_answers_are_written_once(wire: Any) -> None:
@@ -154,6 +170,15 @@ def test_a_write_that_not_all_sessions_made_between_two_answers_guards_neither(w
         sees(wire, 1, 0, session)
         sees(wire, 3, 1, session)
     changes(wire, 2, "A", "s2")
+    assert guards(wire.distil()) == {"workbins": None, "workbins (2)": None}
+
+
+def test_a_write_that_another_session_made_before_the_first_answer_guards_neither(wire: Any) -> None:
+    sees(wire, 1, 0, "s1")
+    changes(wire, 2, "A", "s1")
+    sees(wire, 3, 1, "s1")
+    changes(wire, 4, "A", "s2")
+    sees(wire, 5, 0, "s2")
     assert guards(wire.distil()) == {"workbins": None, "workbins (2)": None}
 
 

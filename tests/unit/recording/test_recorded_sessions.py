@@ -417,7 +417,7 @@ def test_a_broadcast_of_one_of_two_equal_publishes_belongs_to_the_latest(wire: A
         flow = wire.bayeux(at, [message], session="s1-0a1b2c3d")
         wire.reply(at + 0.01, flow, [{"channel": "/chat", "id": str(at), "successful": True}])
     hear(wire, 3, 2, n=1)
-    assert receivers(wire.distil()) == [[], [("agent-2", "1s")]]
+    assert receivers(wire.distil()) == [[], [("subscribers", "1s")]]
 
 
 # --- order --------------------------------------------------------------------------------------------------
@@ -678,3 +678,109 @@ def test_a_request_with_credentials_only_belongs_to_the_latest_session_of_its_us
     wire.call(5, "POST", "/query", {}, {"referenceId": 5}, headers=kate)
     poll(wire, 6, "c2", event("/q", referenceId=5), JSESSIONID="s2-0a1b2c3d")
     assert receivers(wire.distil()) == [[], [(None, "1s")]]
+
+
+def test_a_message_before_a_request_is_no_copy_of_its_answer(wire: Any) -> None:
+    users(wire, 2)
+    hear(wire, 2, 2, n=1, referenceId=5)
+    say(wire, 3, 1)
+    hear(wire, 4, 1, n=1, referenceId=5)
+    distilled = wire.distil()
+    assert (receivers(distilled), timeline(distilled)) == ([[(None, "1s")]], [("subscribe", "agent-2", "/chat")])
+
+
+# --- receivers, roles and CometD sessions ---------------------------------------------------------------------
+
+
+def test_a_message_that_the_only_subscriber_received_is_for_the_subscribers(wire: Any) -> None:
+    connect(wire, 0.1, "c1", "/chat", JSESSIONID="s1-0a1b2c3d")
+    connect(wire, 0.2, "c2", JSESSIONID="s2-0a1b2c3d")
+    say(wire, 1, 2)
+    hear(wire, 2, 1, n=1, referenceId=5)
+    assert receivers(wire.distil()) == [[("subscribers", "1s")]]
+
+
+def test_a_message_that_the_only_client_received_is_for_all(wire: Any) -> None:
+    connect(wire, 0.1, "c1", JSESSIONID="s1-0a1b2c3d")
+    say(wire, 1, 2)
+    hear(wire, 2, 1, n=1, referenceId=5)
+    assert receivers(wire.distil()) == [[("all", "1s")]]
+
+
+def test_a_broadcast_that_others_than_subscribers_received_is_for_all(wire: Any) -> None:
+    connect(wire, 0.1, "c1", "/chat", JSESSIONID="s1-0a1b2c3d")
+    connect(wire, 0.2, "c2", JSESSIONID="s2-0a1b2c3d")
+    say(wire, 1, 1)
+    for user in (1, 2):
+        hear(wire, 2, user, n=1, referenceId=5)
+    assert receivers(wire.distil()) == [[("all", "1s")]]
+
+
+def test_a_client_that_has_disconnected_is_no_receiver(wire: Any) -> None:
+    users(wire, 2)
+    leave: JSON = {"channel": "/meta/disconnect", "id": "7", "clientId": "c1"}
+    flow = wire.bayeux(0.8, [leave], session="s1-0a1b2c3d")
+    wire.reply(0.9, flow, [{"channel": "/meta/disconnect", "id": "7", "successful": True}])
+    say(wire, 1, 1)
+    hear(wire, 2, 2, n=1, referenceId=5)
+    connect(wire, 3, "c3", "/chat", JSESSIONID="s1-0a1b2c3d")
+    assert receivers(wire.distil()) == [[("subscribers", "1s")]]
+
+
+def test_a_session_that_could_receive_nothing_has_the_answer_of_the_others(wire: Any) -> None:
+    wire.call(0.5, "POST", "/say", {}, {"referenceId": 4}, session="s9-0a1b2c3d")
+    users(wire, 1)
+    wire.call(1, "POST", "/say", {}, {"referenceId": 5}, session="s1-0a1b2c3d")
+    hear(wire, 2, 1, n=1, referenceId=5)
+    distilled = wire.distil()
+    assert [(one.as_, len(one.events or [])) for one in distilled.file.exchanges] == [(None, 1)]
+
+
+def test_a_session_that_could_receive_a_notification_and_did_not_has_its_own_answer(wire: Any) -> None:
+    users(wire, 2)
+    for user in (2, 1):
+        wire.call(1, "POST", "/say", {}, {"referenceId": 5}, session=f"s{user}-0a1b2c3d")
+    hear(wire, 2, 1, n=1, referenceId=5)
+    distilled = wire.distil()
+    assert [(one.as_, len(one.events or [])) for one in distilled.file.exchanges] == [("agent-2", 0), ("agent-1", 1)]
+
+
+def test_roles_are_in_the_order_in_which_sessions_need_them(wire: Any) -> None:
+    users(wire, 2)
+    for user in (2, 1):
+        wire.call(3 - user, "GET", "/state", None, {"state": user}, session=f"s{user}-0a1b2c3d")
+    distilled = wire.distil()
+    assert list(distilled.file.roles) == ["agent-2", "agent-1"]
+    assert distilled.summary.left_out == [
+        "the users of the roles agent-1, agent-2: nothing names them; the first sessions that need a role get it"
+    ]
+
+
+def test_answers_that_differ_only_in_a_session_id_are_one_exchange(wire: Any) -> None:
+    for user in (1, 2):
+        wire.call(user, "POST", "/sign-in", {}, {"ok": True, "sessionId": f"value-{user}-0a1b2c3d"})
+        headers = [("X-Session", f"value-{user}-0a1b2c3d")]
+        wire.call(user + 0.5, "GET", "/state", None, {"state": 1}, headers=headers)
+    distilled = wire.distil()
+    assert [(one.name, one.as_) for one in distilled.file.exchanges] == [("post sign-in", None), ("state", None)]
+    assert distilled.summary.sessions == 2
+
+
+def test_a_notification_before_its_session_gets_a_role_is_for_all_who_reached_its_start(wire: Any) -> None:
+    users(wire, 2)
+    say(wire, 1, 1)
+    hear(wire, 2, 1, news=1)
+    say(wire, 2.5, 2, 7)
+    hear(wire, 2.6, 2, referenceId=7)
+    for user in (1, 2):
+        wire.call(2 + user, "GET", "/state", None, {"state": user}, session=f"s{user}-0a1b2c3d")
+    distilled = wire.distil()
+    assert timeline(distilled) == [("post say", None, "/chat")]
+
+
+def test_the_end_of_a_cometd_session_by_the_server_is_named(wire: Any) -> None:
+    users(wire, 1)
+    poll(wire, 1, "c1", {"channel": "/meta/disconnect", "successful": True}, JSESSIONID="s1-0a1b2c3d")
+    assert wire.distil().summary.left_out == [
+        "a CometD session that the server ended (add an event with `disconnect: true` to replay it)"
+    ]

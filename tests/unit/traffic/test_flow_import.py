@@ -13,6 +13,7 @@ import pytest
 
 from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSON
+from cometreel.recording import read_journal
 from cometreel.scenario import ExchangeBlock, parse
 from tests.base_install import needs_extra
 
@@ -181,6 +182,26 @@ def test_a_text_frame_that_is_not_utf_8_is_skipped_by_its_number(tmp_path: Path,
     assert run(["import", str(path)]) == ExitCode.SUCCESS
     assert left_out(capsys) == ["flow 1: WebSocket message 3: a text that is not UTF-8"]
     assert [getattr(each.request, "publish", None) for each in exchanges(path)] == ["/chat"]
+
+
+def test_the_cookie_of_the_reply_to_an_upgrade_is_recorded(tmp_path: Path):
+    from mitmproxy.test import tflow  # noqa: PLC0415  # an optional dependency
+
+    socket = tflow.twebsocketflow()
+    assert socket.response is not None
+    socket.request.timestamp_start = START
+    socket.response.headers["Set-Cookie"] = "JSESSIONID=s1-0a1b2c3d; Path=/"
+    state = socket.get_state()
+    handshake = json.dumps([{"channel": "/meta/handshake", "id": "1"}]).encode()
+    state["websocket"]["messages"] = [(1, True, handshake, START + 1, False, False)]
+    path, journal = write(tmp_path / "a.mitm", [state]), tmp_path / "kept.jsonl"
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.SUCCESS
+    assert [(each.kind, [*each.identity]) for each in read_journal(journal)[1]][:3] == [
+        ("open", []),
+        ("reply", ["JSESSIONID"]),
+        ("frame", []),
+    ]
+    assert "0a1b2c3d" not in journal.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

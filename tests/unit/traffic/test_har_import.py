@@ -108,6 +108,24 @@ def test_a_websocket_with_cometd_messages_is_kept(tmp_path: Path):
     assert exchange.reply.after == "100ms"
 
 
+def test_the_cookie_of_the_reply_to_an_upgrade_joins_a_websocket_to_calls(tmp_path: Path):
+    pushed = [{"channel": "/v2/me/workbins", "data": {"referenceId": 7}}]
+    messages: list[JSON] = [
+        {"type": "send", "time": START + 1, "data": json.dumps([{"channel": "/meta/connect", "clientId": "c1"}])},
+        {"type": "receive", "time": START + 5, "data": json.dumps(pushed)},
+    ]
+    socket = entry(1, "GET", "/cometd", _resourceType="websocket", _webSocketMessages=messages)
+    socket["response"] = {"status": 101, "headers": [{"name": "Set-Cookie", "value": "JSESSIONID=s1-0a1b2c3d; Path=/"}]}
+    socket["request"] = {"method": "GET", "url": "ws://gws.example/cometd"}
+    calls = [
+        entry(2 + number, "POST", "/calls", {"number": number}, {"referenceId": 7}, session=f"s{number}-0a1b2c3d")
+        for number in (1, 2)
+    ]
+    path = har(tmp_path / "a.har", [socket, *calls])
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
+    assert [[event.channel for event in each.events or ()] for each in exchanges(path)] == [["/v2/me/workbins"], []]
+
+
 def test_a_request_without_a_reply_is_reported_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     cancelled = entry(5, "GET", "/api/v2/workbins")
     cancelled["response"] = {"status": 0, "headers": [], "content": {"size": 0}, "_error": "net::ERR_ABORTED"}

@@ -245,6 +245,16 @@ IDS: dict[str, tuple[str, JSON, list[str]]] = {
         {"a": "live", "b": "dead"},
         ["value changed at /reply/body/b: recorded live, live dead"],
     ),
+    "the name of another user": (
+        "{a: {$id: w-1}, owner: {$id: w-1}, users: [{userName: ann}, {userName: bob}]}",
+        {"a": "ann", "owner": "bob", "users": [{"userName": "ann"}, {"userName": "bob"}]},
+        ["value changed at /reply/body/owner: recorded vanazoloke, live tutororare"],
+    ),
+    "a user whose name no client sends": (
+        "{owner: x, name: {userName: x}}",
+        {"owner": "b", "name": {"userName": "b"}},
+        [],
+    ),
     "not there": ("{a: {$id: w-1}}", {}, ['field removed at /reply/body/a: recorded "{$id: w-1}", live nothing']),
 }
 

@@ -62,7 +62,17 @@ def test_known_name_is_masked_where_no_rule_applies() -> None:
     masking.learn_names({"userName": "ann.archer"})
     assert masking.mask({"agent": "dapepomoba"}) == masking.mask({"agent": "ann.archer"})
     assert masking.mask({"agent": "dapepomoba"}) != masking.mask({"agent": "nobody"})
-    assert masking.mask({"Owner": "dapepomoba"}) != masking.mask({"Owner": "ann.archer"})
+
+
+def test_an_identifier_that_is_a_user_is_masked_until_a_client_sends_it() -> None:
+    masking = report_masking()
+    for name in ("dapepomoba", "ann", "bob"):
+        masking.learn_names({"userName": name})
+    recorded, ann, bob = (masking.mask({"Owner": name}) for name in ("dapepomoba", "ann", "bob"))
+    assert recorded == ann == bob
+    assert masking.mask({"Owner": "dapepomoba"}) != masking.mask({"Owner": "nobody"})
+    masking.learn_sent(["ann"])
+    assert masking.mask({"Owner": "ann"}) == {"Owner": "ann"} != masking.mask({"Owner": "bob"})
 
 
 def test_strict_policy_masks_identifiers() -> None:
