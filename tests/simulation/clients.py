@@ -9,6 +9,7 @@ import base64
 import json
 from collections import deque
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -461,10 +462,7 @@ class Client:
         body: bytes | str = reply.body
         if is_bayeux and reply.status == 200:
             body = self.transport.text_of(reply.body)
-        if body[:1] in (b"{", b"[", "{", "["):
-            found: JSON = json.loads(body)
-            return found
-        return body.decode("latin-1") if isinstance(body, bytes) else body
+        return _parsed(body if isinstance(body, str) else body.decode(errors="replace"))
 
     def _take_stalled(self, number: int) -> None:
         self._stalled = False
@@ -476,7 +474,8 @@ class Client:
             return
         _, text = self._queue.popleft()
         assert isinstance(text, str)
-        content = json.loads(text)
+        content = _parsed(text)
+        assert isinstance(content, list)
         self.world.deliver(self, number, content)
         self._read(content)
 
@@ -551,6 +550,15 @@ class Client:
         had, self.client_id = self.client_id, ""
         if had and self.plan.reconnects and self.wants and not self.left:
             self.world.after(_RETRY, self._retry)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> JSON:
+    """Return a JSON text as a value, other texts as text; those of equal replies are read once, and never changed."""
+    if text[:1] in ("{", "["):
+        found: JSON = json.loads(text)
+        return found
+    return text
 
 
 def _call(operation: Operation, number: int) -> tuple[str, str, str, tuple[tuple[str, str], ...], bytes]:

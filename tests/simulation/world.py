@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
@@ -304,11 +303,3 @@ def play(plan: Plan, *, nonce: str = "", late: bool = False) -> World:
     world = World(plan, nonce=nonce, late=late)
     world.play()
     return world
-
-
-def parsed(text: bytes | str) -> JSON:
-    """Return a JSON text as a value; other texts as text."""
-    if text[:1] in (b"{", b"[", "{", "["):
-        found: JSON = json.loads(text)
-        return found
-    return text.decode(errors="replace") if isinstance(text, bytes) else text
