@@ -15,7 +15,9 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import comb
 from typing import NamedTuple
 
 from cometreel.jsonvalue import JSON, JSONObject
@@ -79,13 +81,16 @@ class Uncertain(NamedTuple):
     used: set[int]
     highest: int
     fault_counts: dict[int, int]
+    role: tuple[str, bool]
+    anchors: dict[str, float]
     timeline: dict[int, list[DueEvent]]
 
     @staticmethod
     def of(session: LiveSession, arrivals: int) -> Uncertain:
         """Copy the state of a session."""
         counts, faults = dict(session.counts), dict(session.fault_counts)
-        return Uncertain(session, arrivals, counts, set(session.used), session.highest, faults, dict(session.timeline))
+        role, anchors, timeline = (session.role, session.role_in_turn), dict(session.anchors), dict(session.timeline)
+        return Uncertain(session, arrivals, counts, set(session.used), session.highest, faults, role, anchors, timeline)
 
     def restore(self) -> None:
         """Undo the request."""
@@ -93,7 +98,8 @@ class Uncertain(NamedTuple):
         session.counts, session.used, session.highest = self.counts, self.used, self.highest
         session.fault_counts.clear()
         session.fault_counts.update(self.fault_counts)
-        session.timeline = self.timeline
+        session.role, session.role_in_turn = self.role
+        session.anchors, session.timeline = self.anchors, self.timeline
 
 
 class Checker:
@@ -103,7 +109,7 @@ class Checker:
         self.plan: Plan = world.plan
         self.world = world
         self.broken: list[str] = []
-        self.predictor = Predictor(self.plan)
+        self.predictor = Predictor(self.plan, self._close)
         self._due: list[tuple[float, int, int, int, DueEvent]] = []
         self._arrivals = 0
         self._clients: dict[tuple[int, str], LiveClient] = {}
@@ -132,8 +138,9 @@ class Checker:
         self._now = 0.0
         options = self.plan.options
         self._lifetime, self._timeout = options.max_interval, options.timeout / 1000
-        events = [event for one in self.plan.operations for answer in one.answers for event in answer.events]
-        self._has_batches = any(each.batch for each in events)
+        self._place = 0
+        """The place of the current entry in the history."""
+        self._has_rates = any(each.rate is not None for each in self.plan.faults)
         self._only_on_connect = options.connect_only
 
     def fail(self, text: str) -> None:
@@ -152,7 +159,7 @@ class Checker:
             Changed: self._on_changed,
             Logged: self._on_logged,
         }
-        for entry in self.world.history:
+        for self._place, entry in enumerate(self.world.history):
             if entry.at != self._now or self._due:
                 self._advance(entry.at)
             handlers[type(entry)](entry)  # type: ignore[operator]  # each handler takes the entries of its key
@@ -160,6 +167,7 @@ class Checker:
                 return self.broken
         self._advance(self.world.now)
         self._compare_given_up()
+        self._check_chances()
         for name, count in self.world.kept.items():
             self.fail(f"after all clients have left, the engine keeps {count} {name}")
         return self.broken
@@ -224,8 +232,9 @@ class Checker:
             return
         self._find_next_expiry()
 
-    def _add(self, events: list[DueEvent]) -> None:
-        for event in events:
+    def _add(self, events: Iterable[DueEvent] = ()) -> None:
+        """Let notifications become due, with those of timeline entries that have started."""
+        for event in (*events, *self.predictor.take_started()):
             self._arrivals += 1
             key = (round(event.due * 1_000_000) / 1_000_000, event.place, event.cause, self._arrivals)
             heapq.heappush(self._due, (*key, event))
@@ -280,6 +289,8 @@ class Checker:
         sessions = [
             each for each in self.predictor.sessions if each.node == session.node and each.role == event.deliver
         ]
+        if not sessions and event.deliver in self.predictor.of_notifications:
+            sessions = self._assigned(event)
         if not sessions:
             self._give_up(event, "role never assigned")
         for each in sessions:
@@ -287,6 +298,16 @@ class Checker:
                 self._give(event, self._chosen(each))
             else:
                 self._keep(each, event)
+
+    def _assigned(self, event: DueEvent) -> list[LiveSession]:
+        """Give the role of a notification to the only session with a client and without a role, besides the asker."""
+        asker = self._receiver(event.session)
+        sessions = [each for each in self.predictor.sessions if each.node == asker.node and each.clients]
+        found = [each for each in sessions if each is not asker and not each.role]
+        if len(found) != 1:
+            return []
+        self.predictor.assign_in_turn(found[0], [event.deliver])
+        return found
 
     def _of_node(self, session: LiveSession) -> list[LiveClient]:
         return [each for each in self._live if each.session.node == session.node]
@@ -340,11 +361,10 @@ class Checker:
             session.waiting.append(event)
             if len(session.waiting) <= self.plan.options.max_waiting:
                 return
-            if self._has_batches:  # a batch counts as one
-                for each in session.waiting:
-                    each.optional = True
-            else:
-                self._give_up(session.waiting.pop(0), "queue full")
+            batches = [each.batch or each for each in session.waiting]  # a batch counts as one
+            if len({*batches}) > self.plan.options.max_waiting:
+                for _ in range(batches.count(batches[0])):
+                    self._give_up(session.waiting.pop(0), "queue full")
 
     def _give_up(self, event: DueEvent, reason: str) -> None:
         if not event.reported:
@@ -377,7 +397,8 @@ class Checker:
             self._add_on_socket(number, client)
         self._keep_alive(client, self._now)
         self._flush_waiting(session)
-        self._add([*self.predictor.on_anchor(session, "handshake", self._now)])
+        self.predictor.on_anchor(session, "handshake", self._now)
+        self._add()
 
     def _flush_waiting(self, session: LiveSession) -> None:
         session.had_client = True
@@ -415,6 +436,7 @@ class Checker:
         shakes_hands = bool(meaning.messages) and meaning.messages[0]["channel"] == "/meta/handshake"
         is_own = kind == "open" or shakes_hands
         session = self.predictor.resolve(entry.node, meaning, now, is_bayeux=is_bayeux, is_own=is_own)
+        self._add()
         self._session_of[number] = session
         if kind == "open":
             self._sockets[number] = session
@@ -425,7 +447,8 @@ class Checker:
             client = self._client_of(entry.node, meaning, browser, self.world.clients[entry.client].plan.transport)
             self._read(number, entry.client, meaning, session, client, now)
         elif kind == "call":
-            self._expect(number, self.predictor.call(session, meaning, now), entry.node)
+            failed = self._has_rates and self._fails_at_once(number)
+            self._expect(number, self.predictor.call(session, meaning, now, failed=failed), entry.node)
         elif kind == "other":
             self._expect_other(number, entry, now)
 
@@ -497,7 +520,8 @@ class Checker:
                 self._on_connect(number, client, message, now, single=len(meaning.messages) == 1)
             elif channel == "/meta/disconnect":
                 self._end(client)
-                self._add([*self.predictor.on_anchor(client.session, "disconnect", now)])
+                self.predictor.on_anchor(client.session, "disconnect", now)
+                self._add()
             elif channel in ("/meta/subscribe", "/meta/unsubscribe"):
                 self._on_subscription(client, str(channel), str(message["subscription"]), now)
             elif meaning.kind == "call":
@@ -521,6 +545,7 @@ class Checker:
                     own.names.discard(f"i:{each.client_id}")
                     self.predictor.by_name[session.node, f"i:{each.client_id}"] = [session]
             own.clients.clear()
+            session.anchors = {**own.anchors, **session.anchors}
             session.timeline = {**own.timeline, **session.timeline}
             self._flush_waiting(session)
             return session
@@ -550,7 +575,8 @@ class Checker:
         if client.acked and isinstance(ack, int) and ack < client.acknowledged:
             client.repeats = True
         client.connected = True
-        self._add([*self.predictor.on_anchor(client.session, "connect", now)])
+        self.predictor.on_anchor(client.session, "connect", now)
+        self._add()
         if single:
             client.poll, client.poll_ends = number, now + self._timeout
             client.expires = client.expired = _NEVER
@@ -561,18 +587,33 @@ class Checker:
         step = channel.removeprefix("/meta/")
         if step == "subscribe" and subscription not in client.subscriptions:
             client.subscriptions.add(subscription)
-            self._add([*self.predictor.on_anchor(client.session, step, now)])
+            self.predictor.on_subscription(client.session, step, subscription, now)
         elif step == "unsubscribe" and subscription in client.subscriptions:
             client.subscriptions.remove(subscription)
-            self._add([*self.predictor.on_anchor(client.session, step, now)])
+            self.predictor.on_subscription(client.session, step, subscription, now)
+        self._add()
 
     def _on_publish(self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float) -> None:
-        prediction = self.predictor.call(session, meaning, now, client.client_id)
+        failed = self._has_rates and self._fails_at_once(number)
+        prediction = self.predictor.call(session, meaning, now, client.client_id, failed=failed)
         self._add(prediction.events)
         if prediction.due > now and number not in self._sockets:
             client.in_flight.add(number)  # the reply is delayed, with the notifications that it carries
         if prediction.status is None:
             self._lenient = self._lenient or number in self._sockets
+
+    def _fails_at_once(self, number: int) -> bool:
+        """True if the reply to the current request is that of a fault with the action `status`."""
+        history, place = self.world.history, self._place + 1
+        while place < len(history) and history[place].at == self._now:
+            entry = history[place]
+            if isinstance(entry, Emitted) and entry.output.request_id == number:
+                output = entry.output
+                if isinstance(output, Reply):
+                    return output.status == 503 or b"503::" in output.body
+                return isinstance(output, Frame) and "503::" in output.text
+            place += 1
+        return False
 
     def _on_broadcast(self, client: LiveClient, message: JSONObject, now: float) -> None:
         channel, data = str(message["channel"]), message["data"]
@@ -595,6 +636,12 @@ class Checker:
         for event in session.waiting:
             self._give_up(event, "no connection in time")
         session.waiting.clear()
+        self._give_up_entries(session)
+
+    def _give_up_entries(self, session: LiveSession) -> None:
+        """Timeline entries that a session has reached are given up, if no session ever had their roles."""
+        for index in self.predictor.never_assigned(session):
+            self.given_up[f"timeline {index}.0", "role never assigned"] += 1
 
     # ------------------------------------------------------------------ what the server sends
     def _on_emitted(self, entry: Emitted) -> None:
@@ -833,10 +880,14 @@ class Checker:
             self._end_idle_sessions(node, entry.at)
         elif what == "reload":
             self.predictor.reload(node)
+            self._add()
         elif what == "push":
             for session in [*self.predictor.sessions]:
                 self._perform(DueEvent(entry.at, session, ("/pushed", "push.0", str(entry.value))), is_push=True)
         elif what in ("reset", "restart", "crash"):
+            for session in self.predictor.sessions if what == "restart" else ():
+                if session.node == node:
+                    self._give_up_entries(session)
             self._discard(node, entry.at, crash=what == "crash")
             if what != "reset":
                 self.predictor.set_speed(node, None)
@@ -874,6 +925,15 @@ class Checker:
             self.fail(f"the server logs an error: {entry.text}")
 
     # ------------------------------------------------------------------ the end
+    def _check_chances(self) -> None:
+        """A fault with a rate is triggered equally in equal sessions, and about as often as its rate says."""
+        for request in self.predictor.unequal_chances:
+            self.fail(f"the fault is triggered in one session and not in another: {request}")
+        for index, fault in enumerate(self.plan.faults):
+            seen = [applies for (one, *_), applies in self.predictor.chances.items() if one == index]
+            if fault.rate is not None and _is_unlikely(sum(seen), len(seen), fault.rate):
+                self.fail(f"fault {index} is triggered {sum(seen)} of {len(seen)} times; its rate is {fault.rate}")
+
     def _compare_given_up(self) -> None:
         """Compare what was given up with what was not received."""
         for client in self._clients.values():
@@ -883,7 +943,7 @@ class Checker:
         reported = Counter(self.world.given_up)
         if sum(reported.values()) >= _MAX_REPORTS:
             return
-        full = self.plan.options.max_queue < 1000 or self.plan.options.max_waiting < 1000
+        full = self.plan.options.max_queue < 1000
         for name in {each for each, _ in (*reported, *self.given_up)} | {*self.may_give_up}:
             want = {reason: count for (one, reason), count in self.given_up.items() if one == name}
             have = {reason: count for (one, reason), count in reported.items() if one == name}
@@ -897,6 +957,12 @@ class Checker:
                 self.fail(f"{-missing} too many of {name!r} are given up; expected {want}, found {have}")
             elif not spare and not full and want != have:
                 self.fail(f"{name!r} is given up with other reasons; expected {want}, found {have}")
+
+
+def _is_unlikely(times: int, of: int, rate: float) -> bool:
+    """True if something with this probability almost never happens so often, or so seldom."""
+    chances = [comb(of, each) * rate**each * (1 - rate) ** (of - each) for each in range(of + 1)]
+    return min(sum(chances[: times + 1]), sum(chances[times:])) < 1e-8
 
 
 def _is_after(client: LiveClient, event: DueEvent) -> bool:

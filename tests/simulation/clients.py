@@ -166,6 +166,14 @@ class Client:
         if polled:
             self.world.after(_RETRY, self._retry)
 
+    def _do_abort(self, _: JSON) -> None:
+        """Hang up all calls that are not answered."""
+        for number in [each for each, kind in self._open.items() if kind not in ("poll", "socket")]:
+            self._end(number)
+            self.world.lose(self, number)
+            if not self.client_id:
+                self._after_failure("")
+
     def _do_fail(self, value: JSON) -> None:
         self.fails = int(str(value or 1))
 

@@ -119,7 +119,7 @@ class Operation(Short):
 
 @dataclass(frozen=True, repr=False)
 class PlannedEntry(Short):
-    """A timeline entry; `since` and `until` are exchanges or steps of a CometD client."""
+    """A timeline entry; `since` and `until` are exchanges or steps of a CometD client, as `subscribe` or `subscribe /a`."""
 
     channel: str
     since: str = "connect"
@@ -128,6 +128,8 @@ class PlannedEntry(Short):
     count: int = 1
     gap: float = 0.0
     deliver: str = "asker"
+    roles: tuple[str, ...] = ()
+    """The roles of the sessions that it is for; empty for all sessions."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,6 +140,7 @@ class PlannedFault(Short):
     action: FaultName
     nth: int | None = None
     every: int | None = None
+    rate: float | None = None
 
     @property
     def is_meta(self) -> bool:
@@ -181,6 +184,7 @@ class Options(Short):
     connect_only: bool = False
     max_queue: int = 10_000
     max_waiting: int = 1000
+    max_provisional: int = 10_000
     browser_limit: int = -1
     speed: float = 1.0
     repeat: Repeat = "last"
@@ -212,7 +216,7 @@ class Plan(Short):
     timeline: tuple[PlannedEntry, ...] = ()
     faults: tuple[PlannedFault, ...] = ()
     users: tuple[tuple[str, str], ...] = ()
-    """Pairs of a role and its user."""
+    """Pairs of a role and its user; the user is empty if no login has the role."""
     options: Options = field(default_factory=Options)
     through_yaml: bool = False
     """True if the scenario is dumped as YAML and loaded again."""
@@ -239,10 +243,11 @@ class Plan(Short):
                 "cookie": options.cookie,
                 "max_idle": f"{options.max_idle}s",
                 "when_gone": options.when_gone,
+                "max_provisional": options.max_provisional,
                 "bind": [bind("$response.body#/sid", ["$request.header.X-Session", "$message#/ext/sid"])],
             },
             correlation="gws-v2",
-            roles={name: role(user) for name, user in self.users},
+            roles={name: role(user or None) for name, user in self.users},
             exchanges=[each for operation in self.operations for each in _exchanges(operation, self)],
             timeline=[_entry(each, place) for place, each in enumerate(self.timeline)],
             faults=[_fault(each) for each in self.faults],
@@ -355,13 +360,20 @@ def _entry(planned: PlannedEntry, place: int) -> TimelineBlock:
     return timeline_entry(
         planned.channel,
         {"e": f"timeline {place}.0"},
-        since=planned.since,
-        until=planned.until,
+        since=_anchor(planned.since),
+        until=None if planned.until is None else _anchor(planned.until),
         after=f"{planned.after}s",
         count=planned.count,
         gap=f"{planned.gap}s",
         deliver=planned.deliver,
+        as_=[*planned.roles] or None,
     )
+
+
+def _anchor(name: str) -> str | dict[str, str]:
+    """Return the start or the end of an entry as in a scenario."""
+    step, _, channel = name.partition(" /")
+    return {step: f"/{channel}"} if channel else name
 
 
 DELAY = 0.251
@@ -379,4 +391,4 @@ def _fault(planned: PlannedFault) -> FaultBlock:
         "error": {"error": "402::Unknown client"},
     }
     target = {"meta": planned.target} if planned.is_meta else {"exchange": planned.target}
-    return fault(**target, nth=planned.nth, every=planned.every, **actions[planned.action])  # type: ignore[arg-type]  # the members of each action differ
+    return fault(**target, nth=planned.nth, every=planned.every, rate=planned.rate, **actions[planned.action])  # type: ignore[arg-type]  # the members of each action differ
