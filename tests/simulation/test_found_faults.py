@@ -75,3 +75,17 @@ def test_notifications_of_an_acknowledged_client_that_were_not_written_when_its_
         ),
     )
     assert broken_promises(plan) == []
+
+
+def test_a_session_is_not_ended_by_its_own_start_if_all_other_provisional_sessions_have_a_client() -> None:
+    # KeyError: 3
+    plan = Plan(
+        operations=(Operation("op0"),),
+        clients=(ClientPlan("a", "websocket"), ClientPlan("b")),
+        steps=(
+            Step(0.0, "a", "connect"),
+            Step(0.1, "b", "call", ["op0", 1]),
+        ),
+        options=Options(max_provisional=1),
+    )
+    assert broken_promises(plan) == []
