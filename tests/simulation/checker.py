@@ -130,6 +130,8 @@ class Checker:
         self._bayeux: dict[int, LiveClient] = {}
         self._on_socket: dict[int, list[LiveClient]] = {}
         """The clients that have used a WebSocket, by its request."""
+        self._hung_up: set[int] = set()
+        """The requests whose client has gone."""
         self._uncertain: dict[int, Uncertain] = {}
         """The requests of clients that may have expired."""
         self._lenient = False
@@ -159,7 +161,8 @@ class Checker:
             Changed: self._on_changed,
             Logged: self._on_logged,
         }
-        for self._place, entry in enumerate(self.world.history):
+        for place, entry in enumerate(self.world.history):
+            self._place = place
             if entry.at != self._now or self._due:
                 self._advance(entry.at)
             handlers[type(entry)](entry)  # type: ignore[operator]  # each handler takes the entries of its key
@@ -333,7 +336,8 @@ class Checker:
 
     def _give(self, event: DueEvent, clients: list[LiveClient]) -> None:
         options = self.plan.options
-        event.due = max(event.due, self._now)  # one that waited for a client is in the order in which it is given
+        if event.due < self._now - EPSILON:  # it has waited for a client; later ones may have been given before
+            event.due, event.order = self._now, (-event.order[0], *event.order[1:])
         for client in clients:
             given = event
             if event.optional or self._is_doubtful(client) or client.lossy or self._lenient:
@@ -646,6 +650,8 @@ class Checker:
     # ------------------------------------------------------------------ what the server sends
     def _on_emitted(self, entry: Emitted) -> None:
         output, number = entry.output, entry.output.request_id
+        if number in self._hung_up and self.plan.options.on_hangup == "keep":
+            self.fail(f"something is sent on request {number}, whose client has gone: {type(output).__name__}")
         if isinstance(output, Reply):
             if any(name == "Set-Cookie" for name, _ in output.headers.fields):
                 self._learn_cookies(number, output.headers.fields)
@@ -831,6 +837,7 @@ class Checker:
 
     def _on_lost(self, entry: Lost) -> None:  # noqa: C901  # a rule for each kind of owner
         number = entry.request_id
+        self._hung_up.add(number)
         self._replies.pop(number, None)
         client = self._polls.get(number)
         lose = self.plan.options.on_hangup == "lose"
@@ -885,12 +892,16 @@ class Checker:
             for session in [*self.predictor.sessions]:
                 self._perform(DueEvent(entry.at, session, ("/pushed", "push.0", str(entry.value))), is_push=True)
         elif what in ("reset", "restart", "crash"):
-            for session in self.predictor.sessions if what == "restart" else ():
-                if session.node == node:
-                    self._give_up_entries(session)
+            if what == "restart":
+                self._give_up_all_entries(node)
             self._discard(node, entry.at, crash=what == "crash")
             if what != "reset":
                 self.predictor.set_speed(node, None)
+
+    def _give_up_all_entries(self, node: int) -> None:
+        for session in self.predictor.sessions:
+            if session.node == node:
+                self._give_up_entries(session)
 
     def _discard(self, node: int, now: float, *, crash: bool) -> None:  # noqa: C901  # a rule for each kind of owner
         """Forget everything of a server; it answers held requests now, unless it crashed."""

@@ -152,7 +152,9 @@ class Generator:
         """Return roles: those of users, those that only timeline entries assign, and one for notifications."""
         random, users = self._random, list[tuple[str, str]]()
         if self._has("roles of entries"):
-            users += [("watcher-1", ""), ("watcher-2", "")][: random.randint(1, 2)]
+            users += [("watcher-1", ""), ("watcher-2", "")][: random.randint(0, 2)]
+            if not users:  # others must assign the roles
+                self._features.add("roles")
         if self._has("roles"):
             users += [("agent-1", "ann"), ("agent-2", "bob")]
         if self._has("roles of notifications") and options.on_hangup == "keep":
@@ -214,6 +216,8 @@ class Generator:
         plain = [each.exchange_name("", 0) for each in operations if not each.roles]
         steps = ["connect", "handshake", "subscribe", "unsubscribe", "subscribe /a", "subscribe /c/d", *plain]
         roles = [role for role, _ in users if role != "listener"] if self._has("roles of entries") else []
+        if roles:  # many sessions connect before they have a role
+            steps += ["connect"] * 9
         return tuple(
             PlannedEntry(
                 random.choice(_CHANNELS),

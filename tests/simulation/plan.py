@@ -119,7 +119,7 @@ class Operation(Short):
 
 @dataclass(frozen=True, repr=False)
 class PlannedEntry(Short):
-    """A timeline entry; `since` and `until` are exchanges or steps of a CometD client, as `subscribe` or `subscribe /a`."""
+    """A timeline entry; `since` and `until` are exchanges or steps of a client, as `subscribe` or `subscribe /a`."""
 
     channel: str
     since: str = "connect"

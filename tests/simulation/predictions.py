@@ -120,7 +120,7 @@ class Predictor:
         self._waited_for: dict[int, set[int]] = {}
         """The timeline entries that were reported because no session ever had their role, by node."""
         self._faults: dict[str, list[tuple[int, PlannedFault]]] = {}
-        for index, each in enumerate(plan.faults):
+        for index, each in sorted(enumerate(plan.faults), key=lambda one: one[1].rate is not None):
             self._faults.setdefault(each.target, []).append((index, each))
         self._since: dict[str, list[int]] = {}
         self._until: dict[str, list[int]] = {}
@@ -340,7 +340,7 @@ class Predictor:
             now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
         )
         prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
-        if "disconnect" in actions:
+        for _ in range(actions.count("disconnect")):
             due, delay = (now, 0.0) if sender else (prediction.due, after)
             end = DueEvent(due, session, ("", "", ""), sender=sender, ends=True, after=delay)
             end.place, end.cause = self._places[exchange], self._causes
@@ -397,14 +397,12 @@ class Predictor:
     def triggered(self, session: LiveSession, target: str, *, failed: bool = False) -> list[str]:
         """Count a request for the target of faults, and return the actions that are triggered."""
         actions: list[str] = []
-        if target not in self._faults:
-            return actions
-        for index, planned in self._faults[target]:
+        for index, planned in self._faults.get(target, ()):
             count = session.fault_counts[index] = session.fault_counts.get(index, 0) + 1
             if planned.nth is not None:
                 applies = count == planned.nth
             elif planned.rate is not None:
-                applies = failed and "status" not in actions
+                applies = failed and "status" not in actions  # of the others, which come first
                 if applies or not failed:
                     self._learn_chance(index, session.user, count, applies=applies)
             else:
