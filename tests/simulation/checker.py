@@ -257,6 +257,7 @@ class Checker:
                 event.optional = True
                 self._give_up(event, "client gone")
                 self._give(event, self._of_node(session))
+                session.waiting.append(event)
                 return
             clients = self._chosen(session if is_push else self._receiver(session), event.sender)
             if clients and self.plan.options.when_gone == "keep" and all(map(self._is_doubtful, clients)):

@@ -389,7 +389,7 @@ class Client:
             self.world.soon(lambda: self._fail(reply.request_id))
             if not self.fails and self.socket is not None and self._queue:
                 self._fail_soon(self.socket)  # the frames before it are lost, too
-        elif self.slow:
+        elif self.slow and not self.world.asleep:
             seconds, self.slow = self.slow, 0.0
             self.world.after(seconds, lambda: self._take(reply))
         else:
@@ -405,7 +405,7 @@ class Client:
             self.fails -= 1
             if not self.fails:
                 self._fail_soon(number)
-        elif self.slow:
+        elif self.slow and not self.world.asleep:
             seconds, self.slow, self._stalled = self.slow, 0.0, True
             self.world.after(seconds, lambda: self._take_stalled(number))
         elif not self._stalled:

@@ -5,6 +5,7 @@ With all features in each run, some would hide faults in others: a node that res
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from cometreel.jsonvalue import JSON
@@ -97,6 +98,8 @@ class Generator:
         self._random = random = Random(seed)  # not for secrets
         self._seed, self._length = seed, length
         self._features = {each for each in FEATURES if random.random() < 0.3}
+        if self._has("few waiting") and random.random() < 0.5:
+            self._features.add("batches")  # each counts as one
         self._number = 0
 
     def _has(self, feature: str) -> bool:
@@ -123,7 +126,7 @@ class Generator:
         random, has = self._random, self._has
         full = has("full queues")
         no_cookies = has("no cookies")
-        few_provisional = has("few provisional sessions") and not has("lost on hang-up")
+        certain = not has("lost on hang-up")  # it is known when the server notices that a client has gone
         return Options(
             timeout=random.choice([3_007, 10_007, 30_011]),
             max_interval=random.choice([4.013, 8.017]),
@@ -134,8 +137,8 @@ class Generator:
             deliver="subscribed" if has("subscribed only") else "all",
             connect_only=has("connect only"),
             max_queue=random.choice([1, 3]) if full else 10_000,
-            max_waiting=random.choice([1, 2, 4]) if has("few waiting") else 1000,
-            max_provisional=random.choice([1, 2, 3]) if few_provisional else 10_000,
+            max_waiting=random.choice([1, 2, 4]) if has("few waiting") and certain else 1000,
+            max_provisional=random.choice([1, 2, 3]) if has("few provisional sessions") and certain else 10_000,
             browser_limit=1 if has("tabs") and random.random() < 0.5 else -1,
             speed=random.choice([0.0, 0.5, 3.0]) if has("speeds") else 1.0,
             repeat=self._repeat() or "last",
@@ -186,6 +189,9 @@ class Generator:
     def _answer(self, trigger: Trigger, listener: str = "") -> Answer:
         random = self._random
         events = tuple(self._event(listener) for _ in range(random.choice([0, 1, 1, 2, 3])))
+        if self._has("batches") and random.random() < 0.7:  # those of a batch are due at the same time
+            after = random.choice(_DELAYS)
+            events = tuple(replace(each, after=after) if each.batch else each for each in events)
         if self._has("disconnect events") and random.random() < 0.15:
             events = (*events, PlannedEvent("", random.choice(_DELAYS), disconnect=True))
         return Answer(events, random.choice(_DELAYS[:6]), trigger != "publish" and random.random() < 0.6)

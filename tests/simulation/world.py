@@ -54,6 +54,8 @@ class World:
         self.scenario: CompiledScenario = plan.compiled()
         self.history: History = []
         self.now = START
+        self.asleep = False
+        """True while no client does anything; a slow one is done when it wakes up."""
         self.stopping: int | None = None
         """The server that accepts no requests now, because it stops."""
         self._nonce, self._restarts = nonce, 0
@@ -106,8 +108,8 @@ class World:
             heapq.heappop(tasks)[2]()
             self.react()
 
-    def _advance(self, until: float, *, asleep: bool = False) -> None:
-        """Call the servers at their deadlines, the earliest first; `asleep` if no client does anything meanwhile."""
+    def _advance(self, until: float) -> None:
+        """Call the servers at their deadlines, the earliest first."""
         calls = 0
         nodes = self.nodes
         while True:
@@ -116,14 +118,14 @@ class World:
                 deadline = backend.deadline()
                 if deadline is not None and (at is None or deadline < at):
                     first, at = node, deadline
-            if at is None or at > until or (self._tasks and not asleep and self._tasks[0][0] < at):
+            if at is None or at > until or (self._tasks and not self.asleep and self._tasks[0][0] < at):
                 return
             calls = calls + 1 if at <= self.now else 0
             if calls > _MAX_IDLE_CALLS:
                 raise Stalled(f"node {first} is due at {at} after {calls} calls at {self.now}")
             self.now = max(self.now, at)
             self.do(first, nodes[first].advance(self.now))
-            if not asleep:
+            if not self.asleep:
                 self.react()
 
     def react(self) -> None:
@@ -234,11 +236,13 @@ class World:
         end = self.now + seconds
         self._slept += seconds
         self.history.append(Changed(self.now, 0, "sleep", seconds))
+        self.asleep = True
         if not self.late:
-            self._advance(end, asleep=True)
+            self._advance(end)
         self.now = end
         for node, backend in enumerate(self.nodes):
             self.do(node, backend.advance(end))
+        self.asleep = False
 
     def _restart(self, node: int, *, graceful: bool) -> None:
         if graceful:
