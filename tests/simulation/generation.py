@@ -5,7 +5,6 @@ With all features in each run, some would hide faults in others: a node that res
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 from cometreel.jsonvalue import JSON
@@ -189,9 +188,9 @@ class Generator:
     def _answer(self, trigger: Trigger, listener: str = "") -> Answer:
         random = self._random
         events = tuple(self._event(listener) for _ in range(random.choice([0, 1, 1, 2, 3])))
-        if self._has("batches") and random.random() < 0.7:  # those of a batch are due at the same time
+        if self._has("batches") and random.random() < 0.5:
             after = random.choice(_DELAYS)
-            events = tuple(replace(each, after=after) if each.batch else each for each in events)
+            events += tuple(PlannedEvent(random.choice(_CHANNELS), after, batch="x") for _ in range(2))
         if self._has("disconnect events") and random.random() < 0.15:
             events = (*events, PlannedEvent("", random.choice(_DELAYS), disconnect=True))
         return Answer(events, random.choice(_DELAYS[:6]), trigger != "publish" and random.random() < 0.6)
@@ -232,6 +231,7 @@ class Generator:
                 random.choice(_DELAYS),
                 random.randint(1, 4),
                 random.choice((0.1, 0.7)),
+                random.choice(["subscribers", "all"]) if self._has("broadcast") and random.random() < 0.3 else "asker",
                 roles=tuple(random.sample(roles, 1)) if roles and random.random() < 0.7 else (),
             )
             for _ in range(random.randint(1, 3))
@@ -322,7 +322,17 @@ class Generator:
             "reordering": ["delay"],
             "slow clients": ["slow", "slow", "pause", "resume"],
             "publishes": ["publish", "publish"],
-            "misbehaviour": ["poll", "batch", "malformed", "stranger", "unmatched", "favicon", "options", "forget"],
+            "misbehaviour": [
+                "poll",
+                "batch",
+                "handshake",
+                "malformed",
+                "stranger",
+                "unmatched",
+                "favicon",
+                "options",
+                "forget",
+            ],
             "callers without polls": ["connect", "disconnect", "connect"],
             "resets": ["connect"],
             "jumps": ["connect"],
