@@ -210,7 +210,8 @@ class Client:
 
     def _plain(self, method: str, path: str, query: str, body: bytes = b"") -> None:
         request = Request(self.world.new_id(), method, path, query, self._fields(), body)
-        self._send(request, Meaning("other", self._names()), "other")
+        user = self.plan.user if self.plan.identity == "basic" else ""
+        self._send(request, Meaning("other", self._names(), user=user), "other")
 
     # ------------------------------------------------------------------ the end of a run
     def calm(self) -> None:
