@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -69,6 +69,7 @@ class Client:
         self._waiting_frames: list[tuple[list[JSONObject], str]] = []
         self._headers: Headers | None = None
         self._subscriptions: list[str] = []
+        self._credentials = {"basic": f"u:{plan.user}", "bearer": f"t:{plan.user}"}.get(plan.identity, "")
 
     # ------------------------------------------------------------------ steps
     def do(self, what: str, value: JSON) -> None:
@@ -293,8 +294,7 @@ class Client:
 
     def _meaning(self, messages: list[JSONObject], call: tuple[str, str, int] | None) -> Meaning:
         kind, name, number = call or ("messages", "", 0)
-        found = dict.fromkeys(str(each["clientId"]) for each in messages if "clientId" in each)
-        names = self._names([f"i:{each}" for each in found])
+        names = self._names(_client_names(messages))
         user = self.plan.user if self.plan.identity == "basic" and not self.transport.has_socket else ""
         return Meaning("messages" if call is None else kind, names, name, number, tuple(messages), user)
 
@@ -304,9 +304,8 @@ class Client:
         number = self.socket
         if number is None or self.world.stopping == self.plan.node:
             return
-        found = dict.fromkeys(f"i:{each['clientId']}" for each in messages if "clientId" in each)
         kind, name, count = call or ("messages", "", 0)
-        meaning = Meaning(kind, tuple(found), name, count, tuple(messages))
+        meaning = Meaning(kind, (*_client_names(messages),), name, count, tuple(messages))
         self.world.send_frame(self, number, text, meaning)
 
     def _open_socket(self) -> None:
@@ -319,9 +318,8 @@ class Client:
         self.world.send(self, request, Meaning("open", self._names(), user=user))
 
     # ------------------------------------------------------------------ requests
-    def _names(self, clients: list[str] | tuple[str, ...] = ()) -> tuple[str, ...]:
-        cookies, plan = self.jar.cookies, self.plan
-        names = []
+    def _names(self, clients: Iterable[str] = ()) -> tuple[str, ...]:
+        cookies, names = self.jar.cookies, []
         if "JSESSIONID" in cookies:
             names.append(f"c:{cookies['JSESSIONID']}")
         if "BAYEUX_BROWSER" in cookies:
@@ -329,8 +327,8 @@ class Client:
         names += clients
         if self.jar.bound:
             names.append(f"v:{self.jar.bound}")
-        if plan.identity in ("basic", "bearer"):
-            names.append(f"{'u' if plan.identity == 'basic' else 't'}:{plan.user}")
+        if self._credentials:
+            names.append(self._credentials)
         return tuple(names)
 
     def _fields(self, *more: tuple[str, str]) -> Headers:
@@ -559,6 +557,13 @@ class Client:
         had, self.client_id = self.client_id, ""
         if had and self.plan.reconnects and self.wants and not self.left:
             self.world.after(_RETRY, self._retry)
+
+
+def _client_names(messages: list[JSONObject]) -> list[str]:
+    """Return the names of the clients that have sent messages."""
+    if len(messages) == 1:
+        return [f"i:{messages[0]['clientId']}"] if "clientId" in messages[0] else []
+    return [*dict.fromkeys(f"i:{each['clientId']}" for each in messages if "clientId" in each)]
 
 
 @lru_cache(maxsize=1024)

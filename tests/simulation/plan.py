@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from cometreel import markers
@@ -299,16 +300,21 @@ def _first(name: str | None, plan: Plan) -> list[str] | None:
 
 def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
     """Return the request that calls an operation."""
-    name, number = operation.name, markers.capture("n")
-    if operation.trigger == "publish":
+    return _trigger(operation.name, operation.trigger)
+
+
+@lru_cache(maxsize=256)
+def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
+    number = markers.capture("n")
+    if kind == "publish":
         return publish(f"/service/{name}", {"n": number})
-    if operation.trigger == "query":
+    if kind == "query":
         return request("GET", f"/{name}", query={"n": number})
-    if operation.trigger == "path":
+    if kind == "path":
         return request("GET", ["items", name, number])
-    if operation.trigger == "form":
+    if kind == "form":
         return request("POST", f"/{name}", form={"n": number})
-    if operation.trigger == "header":
+    if kind == "header":
         return request("GET", f"/{name}", headers={"X-Call": name})
     bodies: dict[str, JSONPattern] = {
         "literal": {"op": name},
@@ -319,7 +325,7 @@ def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
         "partial": markers.partial({"op": name}),
         "regex": {"op": markers.regex(f"^{name}-(?P<n>[0-9]+)$")},
     }
-    return request("POST", "/calls", body=bodies[operation.trigger])
+    return request("POST", "/calls", body=bodies[kind])
 
 
 def _template(operation: Operation) -> ReplyMarker:
