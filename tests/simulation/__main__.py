@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import count
 
+from cometreel.cli.engine_form import engine_form
 from tests.simulation.generation import plan_of
 from tests.simulation.load_ledger import main as check_loads
 from tests.simulation.real_servers import check_servers
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
         print(f"SEED={seed} repeats it. The smallest plan that was found:\n")
         print(report_failure(seed))
         return 1
-    print(f"{totals} in {_cost(totals, started)}", flush=True)
+    print(f"{totals} in {_cost(totals, started)}, {engine_form()}", flush=True)
     first = given.first if given.seed is None else given.seed
     if given.sockets and not check_servers(range(first, first + given.sockets)):
         return 1

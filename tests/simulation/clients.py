@@ -421,8 +421,11 @@ class Client:
         is_known = number in self._open
         kind = self._end(number)
         if is_known:
-            self.world.soon(lambda: self.world.lose(self, number))
-            self._after_failure(kind)
+            self.world.soon(lambda: self._notice_loss(number, kind))
+
+    def _notice_loss(self, number: int, kind: str) -> None:
+        self.world.lose(self, number)
+        self._after_failure(kind)
 
     def on_part(self, part: Begin | Chunk | End) -> None:
         """Collect a reply that is sent in parts."""
@@ -440,9 +443,7 @@ class Client:
 
     def _fail(self, number: int) -> None:
         if number in self._open:
-            kind = self._end(number)
-            self.world.lose(self, number)
-            self._after_failure(kind)
+            self._notice_loss(number, self._end(number))
 
     def _after_failure(self, kind: str) -> None:
         if not self.left and (kind in ("poll", "socket") or not self.client_id):

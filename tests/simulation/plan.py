@@ -15,6 +15,7 @@ from cometreel import markers
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import CompiledScenario
 from cometreel.scenario.builders import (
+    AnchorInput,
     bind,
     event,
     exchange,
@@ -376,10 +377,12 @@ def _entry(planned: PlannedEntry, place: int) -> TimelineBlock:
     )
 
 
-def _anchor(name: str) -> str | dict[str, str]:
+def _anchor(name: str) -> AnchorInput:
     """Return the start or the end of an entry as in a scenario."""
     step, _, channel = name.partition(" /")
-    return {step: f"/{channel}"} if channel else name
+    if not channel:
+        return name
+    return {"subscribe": f"/{channel}"} if step == "subscribe" else {"unsubscribe": f"/{channel}"}
 
 
 DELAY = 0.251

@@ -291,7 +291,7 @@ class Predictor:
 
     def _forget_roles(self, node: int) -> None:
         for each in (self._next_role, self._ever, self._waited_for):
-            each.pop(node, None)  # type: ignore[attr-defined]  # dictionaries by node
+            each.pop(node, None)
 
     def never_assigned(self, session: LiveSession) -> Iterator[int]:
         """Yield, once, the timeline entries that a session without a role has reached, and whose roles nobody had."""
