@@ -799,11 +799,12 @@ class Checker:
             self.fail(f"{channel} of the live client {client.name} is refused: {message.get('error')}")
 
     def _client_on(self, number: int, key: Key | None = None) -> LiveClient | None:
-        """Return the client of a WebSocket; that which expects a notification if it had several."""
+        """Return the client of a WebSocket; if it had several, the one that expects a notification first."""
         clients = self._on_socket.get(number, ())
-        expecting = [each for each in clients if key in each.outstanding]
-        found = expecting or [*clients]
-        return found[-1] if found else None
+        expecting = [each for each in reversed(clients) if key in each.outstanding]
+        if key is not None and expecting:
+            return min(expecting, key=lambda each: each.outstanding[key][0].due)
+        return clients[-1] if clients else None
 
     def _receive(self, entry: Delivered, client: LiveClient | None, message: JSONObject) -> None:
         key = _key(str(message["channel"]), message["data"])
@@ -886,8 +887,8 @@ class Checker:
                 self.predictor.set_speed(each, float(str(entry.value)))
         elif what == "probe":
             self._end_idle_sessions(node, entry.at)
-        elif what == "reload":
-            self.predictor.reload(node)
+        elif what in ("reload", "edit"):
+            self.predictor.reload(node, edited=what == "edit")
             self._add()
         elif what == "push":
             for session in [*self.predictor.sessions]:

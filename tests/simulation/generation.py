@@ -371,7 +371,8 @@ class Generator:
             "speeds": "speed",
         }
         steps = [step for feature, step in found.items() if self._has(feature)]
-        return steps * 3 + (["crash"] if "restart" in steps else [])
+        also = {"restart": "crash", "reload": "edit"}
+        return steps * 3 + [also[step] for step in steps if step in also]
 
     def _environment(self, what: str) -> tuple[str, JSON]:
         random = self._random

@@ -7,7 +7,7 @@ short `repr` that can be pasted as Python: it leaves out the fields that have th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -260,6 +260,10 @@ class Plan(Short):
         """Return the compiled scenario."""
         return self.scenario().compiled()
 
+    def edited(self) -> Plan:
+        """Return the plan with other delays of replies and other channels: somebody has edited the scenario."""
+        return replace(self, operations=tuple(map(_edited, self.operations)))
+
     def recorded_numbers(self) -> dict[str, int]:
         """Return the recorded reference number of each exchange that has one, by name."""
         names = [
@@ -270,6 +274,21 @@ class Plan(Short):
             if answer.numbered
         ]
         return {name: 100 + place for place, name in enumerate(names)}
+
+
+_NEXT_CHANNEL = {"/a": "/b", "/b": "/c/d", "/c/d": "/a"}
+
+
+def _edited(operation: Operation) -> Operation:
+    answers = [
+        replace(
+            answer,
+            after=round(answer.after + 0.021, 6),
+            events=tuple(replace(each, channel=_NEXT_CHANNEL.get(each.channel, "")) for each in answer.events),
+        )
+        for answer in operation.answers
+    ]
+    return replace(operation, answers=tuple(answers))
 
 
 def _exchanges(operation: Operation, plan: Plan) -> Iterator[ExchangeBlock]:

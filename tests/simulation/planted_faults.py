@@ -106,6 +106,10 @@ def _still_answered(original: AnyMethod) -> AnyMethod:
     return gone
 
 
+def _with_the_old_scenario(original: AnyMethod) -> AnyMethod:
+    return lambda self, _scenario, now: original(self, self.scenario, now)
+
+
 FAULTS: Mapping[str, Plant] = {
     "messages that were not written are not queued again": _replaced(Delivery, "_put_back", _nothing),
     "a message is queued before earlier ones": _replaced(Outbox, "put", _put_at_front),
@@ -133,6 +137,7 @@ FAULTS: Mapping[str, Plant] = {
     "a fault with a rate isn't triggered in equal sessions": _replaced(faults, "_chance", _not_by_seed),
     "the oldest provisional session isn't ended": _replaced(Sessions, "_evict", _nothing),
     "the messages of a waiting batch are counted one by one": _replaced(NotificationRouter, "_keep", _one_at_a_time),
+    "an edited scenario isn't loaded": _replaced(Backend, "replace", _with_the_old_scenario),
     "a call is answered though its client has gone": _replaced(Backend, "gone", _still_answered),
 }
 """The faults, by what is wrong."""

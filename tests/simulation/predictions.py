@@ -96,6 +96,9 @@ class Predictor:
         self.plan, self._on_eviction = plan, on_eviction
         self._scales: dict[int, float] = {}
         self._operations = {each.name: each for each in plan.operations}
+        self._edited = {each.name: each for each in plan.edited().operations}
+        self._edited_on: set[int] = set()
+        """The nodes that have loaded the edited scenario."""
         self._numbers = plan.recorded_numbers()
         names = [
             each.exchange_name(variant, place)
@@ -277,8 +280,10 @@ class Predictor:
         self.anonymous.pop((node, ""), None)
         self.by_name = {key: value for key, value in self.by_name.items() if key[0] != node}
 
-    def reload(self, node: int) -> None:
-        """Forget which timeline entries have started, because the scenario was replaced."""
+    def reload(self, node: int, *, edited: bool) -> None:
+        """Forget which timeline entries have started, because the scenario was replaced: `edited`, by another one."""
+        if edited:
+            self._edited_on ^= {node}
         self._forget_roles(node)
         for session in self.sessions:
             if session.node == node:
@@ -311,7 +316,8 @@ class Predictor:
 
         `failed` is true if the reply has the status of a fault: it shows whether a fault with a rate was triggered.
         """
-        operation, had_role = self._operations[meaning.operation], bool(session.role)
+        operations = self._edited if session.node in self._edited_on else self._operations
+        operation, had_role = operations[meaning.operation], bool(session.role)
         chosen = self._choose(operation, session)
         if chosen is None:
             return Prediction(now, 404)

@@ -57,7 +57,7 @@ def test_all_features_are_used():
     steps = [step for plan in plans for step in plan.steps]
     assert len({step.do for step in steps if step.client}) >= 20
     assert {step.do for step in steps if not step.client} == {
-        *("sleep", "push", "reload", "reset", "restart", "crash", "speed")
+        *("sleep", "push", "reload", "edit", "reset", "restart", "crash", "speed")
     }
     assert {client.transport for plan in plans for client in plan.clients} == {*TRANSPORTS}
     assert {client.identity for plan in plans for client in plan.clients} == {*get_args(Identity)}

@@ -52,6 +52,9 @@ class World:
         self.late = late
         """True if the servers are called only once, when clients wake up."""
         self.scenario: CompiledScenario = plan.compiled()
+        self._edited: set[int] = set()
+        self._edited_scenario: CompiledScenario | None = None
+        """The scenario after an edit, and the servers that have loaded it."""
         self.history: History = []
         self.now = START
         self.asleep = False
@@ -85,7 +88,14 @@ class World:
             node=f"n{node}" if options.nodes > 1 else None,
         )
         self._restarts += 1
-        return Backend(self.scenario, settings, nonce=f"{self._nonce}{node}-{self._restarts}")
+        return Backend(self._scenario_of(node), settings, nonce=f"{self._nonce}{node}-{self._restarts}")
+
+    def _scenario_of(self, node: int) -> CompiledScenario:
+        if node not in self._edited:
+            return self.scenario
+        if self._edited_scenario is None:
+            self._edited_scenario = self.plan.edited().compiled()
+        return self._edited_scenario
 
     # ------------------------------------------------------------------ time
     def after(self, seconds: float, task: Task) -> None:
@@ -208,15 +218,17 @@ class World:
     def change(self, what: str, value: JSON) -> None:
         """Perform a step of the environment."""
         self.actions += 1
-        node = value if what in ("restart", "crash", "reset", "reload") and isinstance(value, int) else 0
+        node = value if what in ("restart", "crash", "reset", "reload", "edit") and isinstance(value, int) else 0
         node = min(node, len(self.nodes) - 1)
         backend = self.nodes[node]
         if what == "sleep":
             self._sleep(float(str(value)))
             return
         self.history.append(Changed(self.now, node, what, value))
-        if what == "reload":
-            self.do(node, Control(backend).replace(self.scenario, now=self.now))
+        if what in ("reload", "edit"):
+            if what == "edit":
+                self._edited ^= {node}
+            self.do(node, Control(backend).replace(self._scenario_of(node), now=self.now))
         elif what == "reset":
             self._note_given_up(backend)
             self.do(node, Control(backend).reset(now=self.now))
