@@ -139,7 +139,7 @@ class Predictor:
         self._provisional: dict[int, list[LiveSession]] = {}
         """The provisional sessions of each node; the first one ends first."""
         self.chances: dict[tuple[int, str, int], bool] = {}
-        """Whether a fault with a rate has applied, by fault, user and number of the request."""
+        """The results of faults with a rate, by fault, user and number of the request: true if it has applied."""
         self.unequal_chances: list[str] = []
         """The requests for which a fault with a rate has applied in one session and not in another."""
         self.sessions: list[LiveSession] = []
