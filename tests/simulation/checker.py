@@ -254,10 +254,11 @@ class Checker:
             return
         if event.deliver == "asker":
             if not session.clients and session.kind != "full" and any(map(self._is_doubtful, self._of_node(session))):
-                event.optional = True
-                self._give_up(event, "client gone")
-                self._give(event, self._of_node(session))
                 session.waiting.append(event)
+                for each in session.waiting:  # they are delivered now, or wait
+                    each.optional = True
+                    self._give_up(each, "client gone")
+                    self._give(each, self._of_node(session))
                 return
             clients = self._chosen(session if is_push else self._receiver(session), event.sender)
             if clients and self.plan.options.when_gone == "keep" and all(map(self._is_doubtful, clients)):
@@ -606,6 +607,8 @@ class Checker:
             client.in_flight.add(number)  # the reply is delayed, with the notifications that it carries
         if prediction.status is None:
             self._lenient = self._lenient or number in self._sockets
+            if self.plan.options.on_hangup == "lose":
+                self._make_lossy(client)  # the reply that was not written had notifications
 
     def _fails_at_once(self, number: int) -> bool:
         """True if the reply to the current request is that of a fault with the action `status`."""
@@ -705,18 +708,17 @@ class Checker:
             due = prediction.due - 1000
             self.fail(f"request {number} is answered by {prediction.exchange!r}; expected that at {due:.6f}")
         elif prediction.body is not None:
-            self._check_body(number, reply, prediction.body)
+            self._check_body(number, reply, prediction)
 
-    def _check_body(self, number: int, reply: Reply, expected: JSONObject) -> None:
+    def _check_body(self, number: int, reply: Reply, prediction: Prediction) -> None:
         body = json.loads(reply.body)
         value = body.pop("sid", None)
         if value is not None:
-            session = self._session_of[number]
-            if session.kind == "anonymous":  # the reply started a session for its client
-                session = self._session_of[number] = self.predictor.sessions[-1]
-            self.predictor.add_name(session, f"v:{value}")
-        if body != expected:
-            self.fail(f"request {number} gets {body}; expected {expected}")
+            if prediction.session is not None:
+                self._session_of[number] = prediction.session
+            self.predictor.add_name(self._session_of[number], f"v:{value}")
+        if body != prediction.body:
+            self.fail(f"request {number} gets {body}; expected {prediction.body}")
 
     def _on_bayeux_reply(self, number: int, reply: Reply) -> None:
         client = self._polls.pop(number, None)

@@ -87,6 +87,8 @@ class Prediction:
     body: JSONObject | None = None
     exchange: str = ""
     events: list[DueEvent] = field(default_factory=list)
+    session: LiveSession | None = None
+    """The session of the client from now on, if the reply starts one."""
 
 
 class Predictor:
@@ -323,9 +325,10 @@ class Predictor:
             return Prediction(now, 404)
         variant, place = chosen
         exchange = operation.exchange_name(variant, place)
+        started = None
         if operation.binds and session.kind == "anonymous":
             count = session
-            session = self.fork(session, now)
+            session = started = self.fork(session, now)
             if not had_role:
                 count.role, count.role_in_turn = "", False
             self._count(count, operation, variant, exchange)
@@ -345,6 +348,7 @@ class Predictor:
         prediction = Prediction(
             now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
         )
+        prediction.session = started
         prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
         for _ in range(actions.count("disconnect")):
             due, delay = (now, 0.0) if sender else (prediction.due, after)
