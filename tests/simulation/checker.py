@@ -287,7 +287,7 @@ class Checker:
         if event.deliver == "all":
             clients = self._of_node(session)
             if clients:
-                self._give(event, clients)
+                self._give_or_keep(event, clients, session)
             else:
                 self._keep(session, event)
             return
@@ -300,7 +300,7 @@ class Checker:
             self._give_up(event, "role never assigned")
         for each in sessions:
             if each.clients:
-                self._give(event, self._chosen(each))
+                self._give_or_keep(event, self._chosen(each), each)
             else:
                 self._keep(each, event)
 
@@ -353,6 +353,14 @@ class Checker:
             if carried and is_held and client.owed_since is None and not given.optional:
                 client.owed_since = max(event.due, self._now)
                 self._owing.append(client)
+
+    def _give_or_keep(self, event: DueEvent, clients: list[LiveClient], session: LiveSession) -> None:
+        """Give a notification to clients; if they may have expired, a session may keep it."""
+        keeps = self.plan.options.when_gone == "keep" or not session.had_client
+        if keeps and all(map(self._is_doubtful, clients)):
+            event.optional = True
+            session.waiting.append(event)
+        self._give(event, clients)
 
     def _is_doubtful(self, client: LiveClient) -> bool:
         """True if the client may have expired, because its server holds a poll that it has hung up."""
