@@ -22,7 +22,7 @@ from tests.simulation.transcript import conversation, transcript
 
 _COLLECTED_AFTER = 25  # seeds
 _REPORTED_AFTER = 100_000  # actions
-_ACTIONS_OF_A_REQUEST = 20
+_ACTIONS_OF_A_REQUEST = 50
 """One request of the load ledger is checked for this many actions."""
 
 

@@ -450,7 +450,8 @@ class Checker:
         shakes_hands = bool(meaning.messages) and meaning.messages[0]["channel"] == "/meta/handshake"
         is_own = kind == "open" or shakes_hands
         session = self.predictor.resolve(entry.node, meaning, now, is_bayeux=is_bayeux, is_own=is_own)
-        self._add()
+        if self.predictor.has_started:
+            self._add()
         self._session_of[number] = session
         if kind == "open":
             self._sockets[number] = session

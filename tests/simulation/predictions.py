@@ -98,7 +98,8 @@ class Predictor:
         self.plan, self._on_eviction = plan, on_eviction
         self._scales: dict[int, float] = {}
         self._operations = {each.name: each for each in plan.operations}
-        self._edited = {each.name: each for each in plan.edited().operations}
+        is_edited = any(each.do == "edit" for each in plan.steps)
+        self._edited = {each.name: each for each in plan.edited().operations} if is_edited else {}
         self._edited_on: set[int] = set()
         """The nodes that have loaded the edited scenario."""
         self._numbers = plan.recorded_numbers()
@@ -523,6 +524,11 @@ class Predictor:
             for seq in range(entry.count)
         ]
         self._started += session.timeline[index]
+
+    @property
+    def has_started(self) -> bool:
+        """True if timeline entries have started since the last call of `take_started`."""
+        return bool(self._started)
 
     def take_started(self) -> list[DueEvent]:
         """Return the notifications of the timeline entries that have started since the last call."""
