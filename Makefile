@@ -36,8 +36,9 @@ test: setup ## run all tests in parallel and print the slowest; ARGS='tests/unit
 ACTIONS ?= 100000
 SEED ?=
 SOCKETS ?= 0
+COMPILED ?=
 simulate: $(PYTHON_READY) ## play random runs of the engine in virtual time; ACTIONS=5000000 plays more, SEED=N one
-	$(BIN)/python -m tests.simulation --actions $(ACTIONS) --sockets $(SOCKETS) $(if $(SEED),--seed $(SEED))
+	$(if $(COMPILED),PYTHONSAFEPATH=1 PYTHONPATH=build/compiled:. )$(BIN)/python -m tests.simulation --actions $(ACTIONS) --sockets $(SOCKETS) $(if $(SEED),--seed $(SEED))
 
 nox: setup ## run the tests on every supported Python and mitmproxy; ARGS="-s base" tests a light installation
 	$(BIN)/nox $(ARGS)

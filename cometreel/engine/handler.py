@@ -417,10 +417,11 @@ class RequestHandler:
     def _schedule_later(
         self, actions: Sequence[ScheduledAction], session: Session, now: float, place: int
     ) -> tuple[Action, ...]:
-        """Schedule the actions that are not due at once; return those that are."""
+        """Schedule the actions that are not due at once; return those that are, in the order of their delays."""
         later = [each for each in actions if not self._player.is_immediate(each.after_seconds)]
         self._player.schedule(later, session, session.ticks(now), place)
-        return tuple(each.action for each in actions if self._player.is_immediate(each.after_seconds))
+        ordered = sorted(actions, key=lambda each: each.after_seconds)  # at speed 0 all are due at once
+        return tuple(each.action for each in ordered if self._player.is_immediate(each.after_seconds))
 
     def _publish_unmatched(self, normalized: NormalizedPublish, source: _CallSource) -> None:
         if not source.target.startswith("/service/"):

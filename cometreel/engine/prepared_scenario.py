@@ -50,8 +50,9 @@ class PreparedScenario:
         self._added = SimilarGroupsByPlace([group for group in scenario.groups if group.number not in self.similar])
         self._since = _by_anchor(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
         self._until = _by_anchor(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
-        self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
-        """Everything that a timeline entry starts or ends with."""
+        anchors = [name for entry in scenario.timeline for name in (entry.since, *entry.until)]
+        self.anchors: dict[Anchor, None] = dict.fromkeys(anchors)
+        """Everything that a timeline entry starts or ends with, in the order of the scenario."""
         self._subscriptions = _by_subscription(self.anchors)
         self.numbers: dict[int, RecordedNumbers] = {}
         """The reference numbers of the exchanges that were played, by index; `recorded_numbers` adds those of one."""

@@ -186,12 +186,13 @@ class Sessions:
     # ------------------------------------------------------------------ start and end
     def open(self, now: float, references: References, kind: SessionKind = "provisional") -> Session:
         """Start a session; the oldest provisional session ends if there are too many."""
+        if kind == "provisional":
+            self._evict()
         self._arrivals += 1
         serial = self._ids.number("session")
         session = self._live[self._arrivals] = Session(self._arrivals, now, references, serial, kind)
         if kind == "provisional":
             self._provisional[session.number] = session
-            self._evict()
         return session
 
     def anonymous(self, key: str, now: float, references: Callable[[], References]) -> Session:
@@ -220,8 +221,9 @@ class Sessions:
         del self._provisional[session.number]
 
     def _evict(self) -> None:
+        """End the oldest provisional sessions without a client, so that another one can start."""
         for _ in range(_EVICTION_TRIES):
-            if len(self._provisional) <= self._max_provisional:
+            if len(self._provisional) < self._max_provisional:
                 return
             number, session = next(iter(self._provisional.items()))
             if session.clients or session.sockets:

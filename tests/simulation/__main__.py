@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import count
 
+from cometreel.cli.engine_form import engine_form
 from tests.simulation.generation import plan_of
 from tests.simulation.load_ledger import main as check_loads
 from tests.simulation.real_servers import check_servers
@@ -19,8 +21,12 @@ from tests.simulation.runs import Totals, run_seed
 from tests.simulation.shrinking import Shrinker, broken_promises
 from tests.simulation.transcript import conversation, transcript
 
-ROUND_TRIP_ONE_IN = 20
+_ROUND_TRIP_ONE_IN = 20
 """One seed in this many is also recorded, distilled and replayed; a seed that is repeated always is."""
+_COLLECTED_AFTER = 25  # seeds
+_REPORTED_AFTER = 100_000  # actions
+_ACTIONS_OF_A_REQUEST = 50
+"""One request of the load ledger is checked for this many actions."""
 
 
 def report_failure(seed: int) -> str:
@@ -39,32 +45,53 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sockets", type=int, default=0, help="play this many seeds on each server, too")
     given = parser.parse_args(arguments)
     seeds: Iterable[int] = count(given.first) if given.seed is None else [given.seed]
-    totals, trips, started = Totals(), RoundTripTotals(), time.process_time()
-    for seed in seeds:
+    totals, trips, started, reported = Totals(), RoundTripTotals(), time.process_time(), 0
+    for seed in _collecting_between(seeds):
         broken = run_seed(seed, totals)
         if broken:
             print(f"seed {seed} breaks a promise: {broken[0]}")
             print(f"SEED={seed} repeats it. The smallest plan that was found:\n")
             print(report_failure(seed))
             return 1
-        if given.seed is not None or seed % ROUND_TRIP_ONE_IN == 0:
+        if given.seed is not None or seed % _ROUND_TRIP_ONE_IN == 0:
             differences = broken_round_trip(seed, trips)
             if differences:
-                print(
-                    f"seed {seed}: the replay of its recording differs. SEED={seed} repeats it.", *differences, sep="\n"
-                )
+                text = f"seed {seed}: the replay of its recording differs. SEED={seed} repeats it."
+                print(text, *differences, sep="\n")
                 return 1
         if totals.actions >= given.actions:
             break
-    seconds = time.process_time() - started
+        if totals.actions // _REPORTED_AFTER > reported:
+            reported = totals.actions // _REPORTED_AFTER
+            print(f"{totals.actions} of {given.actions} actions, {_cost(totals, started)}", file=sys.stderr, flush=True)
     print(trips)
-    print(f"{totals} in {seconds:.0f} s of CPU time, {seconds / max(1, totals.actions) * 1e6:.0f} µs for each action")
+    print(f"{totals} in {_cost(totals, started)}, {engine_form()}", flush=True)
     first = given.first if given.seed is None else given.seed
     if given.sockets and not check_servers(range(first, first + given.sockets)):
         return 1
     if given.seed is not None:
         return 0
-    return 0 if check_loads(count(1), given.actions // 5) else 1
+    return 0 if check_loads(count(1), given.actions // _ACTIONS_OF_A_REQUEST) else 1
+
+
+def _cost(totals: Totals, started: float) -> str:
+    seconds = time.process_time() - started
+    return f"{seconds:.0f} s of CPU time, {seconds / max(1, totals.actions) * 1e6:.0f} µs for each action"
+
+
+def _collecting_between(seeds: Iterable[int]) -> Iterator[int]:
+    """Yield seeds. Garbage is collected between them, not within: a run needs little memory, and is a tenth faster."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        for place, seed in enumerate(seeds, start=1):
+            yield seed
+            if place % _COLLECTED_AFTER == 0:
+                gc.collect()
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 if __name__ == "__main__":

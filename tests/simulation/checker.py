@@ -15,7 +15,9 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import comb
 from typing import NamedTuple
 
 from cometreel.jsonvalue import JSON, JSONObject
@@ -79,13 +81,16 @@ class Uncertain(NamedTuple):
     used: set[int]
     highest: int
     fault_counts: dict[int, int]
+    role: tuple[str, bool]
+    anchors: dict[str, float]
     timeline: dict[int, list[DueEvent]]
 
     @staticmethod
     def of(session: LiveSession, arrivals: int) -> Uncertain:
         """Copy the state of a session."""
         counts, faults = dict(session.counts), dict(session.fault_counts)
-        return Uncertain(session, arrivals, counts, set(session.used), session.highest, faults, dict(session.timeline))
+        role, anchors, timeline = (session.role, session.role_in_turn), dict(session.anchors), dict(session.timeline)
+        return Uncertain(session, arrivals, counts, set(session.used), session.highest, faults, role, anchors, timeline)
 
     def restore(self) -> None:
         """Undo the request."""
@@ -93,7 +98,8 @@ class Uncertain(NamedTuple):
         session.counts, session.used, session.highest = self.counts, self.used, self.highest
         session.fault_counts.clear()
         session.fault_counts.update(self.fault_counts)
-        session.timeline = self.timeline
+        session.role, session.role_in_turn = self.role
+        session.anchors, session.timeline = self.anchors, self.timeline
 
 
 class Checker:
@@ -103,7 +109,7 @@ class Checker:
         self.plan: Plan = world.plan
         self.world = world
         self.broken: list[str] = []
-        self.predictor = Predictor(self.plan)
+        self.predictor = Predictor(self.plan, self._close)
         self._due: list[tuple[float, int, int, int, DueEvent]] = []
         self._arrivals = 0
         self._clients: dict[tuple[int, str], LiveClient] = {}
@@ -124,6 +130,8 @@ class Checker:
         self._bayeux: dict[int, LiveClient] = {}
         self._on_socket: dict[int, list[LiveClient]] = {}
         """The clients that have used a WebSocket, by its request."""
+        self._hung_up: set[int] = set()
+        """The requests whose client has gone."""
         self._uncertain: dict[int, Uncertain] = {}
         """The requests of clients that may have expired."""
         self._lenient = False
@@ -132,8 +140,9 @@ class Checker:
         self._now = 0.0
         options = self.plan.options
         self._lifetime, self._timeout = options.max_interval, options.timeout / 1000
-        events = [event for one in self.plan.operations for answer in one.answers for event in answer.events]
-        self._has_batches = any(each.batch for each in events)
+        self._place = 0
+        """The place of the current entry in the history."""
+        self._has_rates = any(each.rate is not None for each in self.plan.faults)
         self._only_on_connect = options.connect_only
 
     def fail(self, text: str) -> None:
@@ -152,7 +161,8 @@ class Checker:
             Changed: self._on_changed,
             Logged: self._on_logged,
         }
-        for entry in self.world.history:
+        for place, entry in enumerate(self.world.history):
+            self._place = place
             if entry.at != self._now or self._due:
                 self._advance(entry.at)
             handlers[type(entry)](entry)  # type: ignore[operator]  # each handler takes the entries of its key
@@ -160,6 +170,7 @@ class Checker:
                 return self.broken
         self._advance(self.world.now)
         self._compare_given_up()
+        self._check_chances()
         for name, count in self.world.kept.items():
             self.fail(f"after all clients have left, the engine keeps {count} {name}")
         return self.broken
@@ -224,8 +235,9 @@ class Checker:
             return
         self._find_next_expiry()
 
-    def _add(self, events: list[DueEvent]) -> None:
-        for event in events:
+    def _add(self, events: Iterable[DueEvent] = ()) -> None:
+        """Let notifications become due, with those of timeline entries that have started."""
+        for event in (*events, *self.predictor.take_started()):
             self._arrivals += 1
             key = (round(event.due * 1_000_000) / 1_000_000, event.place, event.cause, self._arrivals)
             heapq.heappush(self._due, (*key, event))
@@ -242,9 +254,11 @@ class Checker:
             return
         if event.deliver == "asker":
             if not session.clients and session.kind != "full" and any(map(self._is_doubtful, self._of_node(session))):
-                event.optional = True
-                self._give_up(event, "client gone")
-                self._give(event, self._of_node(session))
+                session.waiting.append(event)
+                for each in session.waiting:  # they are delivered now, or wait
+                    each.optional = True
+                    self._give_up(each, "client gone")
+                    self._give(each, self._of_node(session))
                 return
             clients = self._chosen(session if is_push else self._receiver(session), event.sender)
             if clients and self.plan.options.when_gone == "keep" and all(map(self._is_doubtful, clients)):
@@ -273,20 +287,32 @@ class Checker:
         if event.deliver == "all":
             clients = self._of_node(session)
             if clients:
-                self._give(event, clients)
+                self._give_or_keep(event, clients, session)
             else:
                 self._keep(session, event)
             return
         sessions = [
             each for each in self.predictor.sessions if each.node == session.node and each.role == event.deliver
         ]
+        if not sessions and event.deliver in self.predictor.of_notifications:
+            sessions = self._assigned(event)
         if not sessions:
             self._give_up(event, "role never assigned")
         for each in sessions:
             if each.clients:
-                self._give(event, self._chosen(each))
+                self._give_or_keep(event, self._chosen(each), each)
             else:
                 self._keep(each, event)
+
+    def _assigned(self, event: DueEvent) -> list[LiveSession]:
+        """Give the role of a notification to the only session with a client and without a role, besides the asker."""
+        asker = self._receiver(event.session)
+        sessions = [each for each in self.predictor.sessions if each.node == asker.node and each.clients]
+        found = [each for each in sessions if each is not asker and not each.role]
+        if len(found) != 1:
+            return []
+        self.predictor.assign_in_turn(found[0], [event.deliver])
+        return found
 
     def _of_node(self, session: LiveSession) -> list[LiveClient]:
         return [each for each in self._live if each.session.node == session.node]
@@ -312,7 +338,8 @@ class Checker:
 
     def _give(self, event: DueEvent, clients: list[LiveClient]) -> None:
         options = self.plan.options
-        event.due = max(event.due, self._now)  # one that waited for a client is in the order in which it is given
+        if event.due < self._now - EPSILON:  # it has waited for a client; later ones may have been given before
+            event.due, event.order = self._now, (-event.order[0], *event.order[1:])
         for client in clients:
             given = event
             if event.optional or self._is_doubtful(client) or client.lossy or self._lenient:
@@ -327,6 +354,14 @@ class Checker:
                 client.owed_since = max(event.due, self._now)
                 self._owing.append(client)
 
+    def _give_or_keep(self, event: DueEvent, clients: list[LiveClient], session: LiveSession) -> None:
+        """Give a notification to clients; if they may have expired, a session may keep it."""
+        keeps = self.plan.options.when_gone == "keep" or not session.had_client
+        if keeps and all(map(self._is_doubtful, clients)):
+            event.optional = True
+            session.waiting.append(event)
+        self._give(event, clients)
+
     def _is_doubtful(self, client: LiveClient) -> bool:
         """True if the client may have expired, because its server holds a poll that it has hung up."""
         return client.doubtful or client.expires <= self._now < client.expired
@@ -340,11 +375,10 @@ class Checker:
             session.waiting.append(event)
             if len(session.waiting) <= self.plan.options.max_waiting:
                 return
-            if self._has_batches:  # a batch counts as one
-                for each in session.waiting:
-                    each.optional = True
-            else:
-                self._give_up(session.waiting.pop(0), "queue full")
+            batches = [each.batch or each for each in session.waiting]  # a batch counts as one
+            if len({*batches}) > self.plan.options.max_waiting:
+                for _ in range(batches.count(batches[0])):
+                    self._give_up(session.waiting.pop(0), "queue full")
 
     def _give_up(self, event: DueEvent, reason: str) -> None:
         if not event.reported:
@@ -377,7 +411,8 @@ class Checker:
             self._add_on_socket(number, client)
         self._keep_alive(client, self._now)
         self._flush_waiting(session)
-        self._add([*self.predictor.on_anchor(session, "handshake", self._now)])
+        self.predictor.on_anchor(session, "handshake", self._now)
+        self._add()
 
     def _flush_waiting(self, session: LiveSession) -> None:
         session.had_client = True
@@ -415,6 +450,8 @@ class Checker:
         shakes_hands = bool(meaning.messages) and meaning.messages[0]["channel"] == "/meta/handshake"
         is_own = kind == "open" or shakes_hands
         session = self.predictor.resolve(entry.node, meaning, now, is_bayeux=is_bayeux, is_own=is_own)
+        if self.predictor.has_started:
+            self._add()
         self._session_of[number] = session
         if kind == "open":
             self._sockets[number] = session
@@ -425,7 +462,8 @@ class Checker:
             client = self._client_of(entry.node, meaning, browser, self.world.clients[entry.client].plan.transport)
             self._read(number, entry.client, meaning, session, client, now)
         elif kind == "call":
-            self._expect(number, self.predictor.call(session, meaning, now), entry.node)
+            failed = self._has_rates and self._fails_at_once(number)
+            self._expect(number, self.predictor.call(session, meaning, now, failed=failed), entry.node)
         elif kind == "other":
             self._expect_other(number, entry, now)
 
@@ -497,7 +535,8 @@ class Checker:
                 self._on_connect(number, client, message, now, single=len(meaning.messages) == 1)
             elif channel == "/meta/disconnect":
                 self._end(client)
-                self._add([*self.predictor.on_anchor(client.session, "disconnect", now)])
+                self.predictor.on_anchor(client.session, "disconnect", now)
+                self._add()
             elif channel in ("/meta/subscribe", "/meta/unsubscribe"):
                 self._on_subscription(client, str(channel), str(message["subscription"]), now)
             elif meaning.kind == "call":
@@ -521,6 +560,7 @@ class Checker:
                     own.names.discard(f"i:{each.client_id}")
                     self.predictor.by_name[session.node, f"i:{each.client_id}"] = [session]
             own.clients.clear()
+            session.anchors = {**own.anchors, **session.anchors}
             session.timeline = {**own.timeline, **session.timeline}
             self._flush_waiting(session)
             return session
@@ -550,7 +590,8 @@ class Checker:
         if client.acked and isinstance(ack, int) and ack < client.acknowledged:
             client.repeats = True
         client.connected = True
-        self._add([*self.predictor.on_anchor(client.session, "connect", now)])
+        self.predictor.on_anchor(client.session, "connect", now)
+        self._add()
         if single:
             client.poll, client.poll_ends = number, now + self._timeout
             client.expires = client.expired = _NEVER
@@ -561,18 +602,35 @@ class Checker:
         step = channel.removeprefix("/meta/")
         if step == "subscribe" and subscription not in client.subscriptions:
             client.subscriptions.add(subscription)
-            self._add([*self.predictor.on_anchor(client.session, step, now)])
+            self.predictor.on_subscription(client.session, step, subscription, now)
         elif step == "unsubscribe" and subscription in client.subscriptions:
             client.subscriptions.remove(subscription)
-            self._add([*self.predictor.on_anchor(client.session, step, now)])
+            self.predictor.on_subscription(client.session, step, subscription, now)
+        self._add()
 
     def _on_publish(self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float) -> None:
-        prediction = self.predictor.call(session, meaning, now, client.client_id)
+        failed = self._has_rates and self._fails_at_once(number)
+        prediction = self.predictor.call(session, meaning, now, client.client_id, failed=failed)
         self._add(prediction.events)
         if prediction.due > now and number not in self._sockets:
             client.in_flight.add(number)  # the reply is delayed, with the notifications that it carries
         if prediction.status is None:
             self._lenient = self._lenient or number in self._sockets
+            if self.plan.options.on_hangup == "lose":
+                self._make_lossy(client)  # the reply that was not written had notifications
+
+    def _fails_at_once(self, number: int) -> bool:
+        """True if the reply to the current request is that of a fault with the action `status`."""
+        history, place = self.world.history, self._place + 1
+        while place < len(history) and history[place].at == self._now:
+            entry = history[place]
+            if isinstance(entry, Emitted) and entry.output.request_id == number:
+                output = entry.output
+                if isinstance(output, Reply):
+                    return output.status == 503 or b"503::" in output.body
+                return isinstance(output, Frame) and "503::" in output.text
+            place += 1
+        return False
 
     def _on_broadcast(self, client: LiveClient, message: JSONObject, now: float) -> None:
         channel, data = str(message["channel"]), message["data"]
@@ -595,10 +653,18 @@ class Checker:
         for event in session.waiting:
             self._give_up(event, "no connection in time")
         session.waiting.clear()
+        self._give_up_entries(session)
+
+    def _give_up_entries(self, session: LiveSession) -> None:
+        """Timeline entries that a session has reached are given up, if no session ever had their roles."""
+        for index in self.predictor.never_assigned(session):
+            self.given_up[f"timeline {index}.0", "role never assigned"] += 1
 
     # ------------------------------------------------------------------ what the server sends
     def _on_emitted(self, entry: Emitted) -> None:
         output, number = entry.output, entry.output.request_id
+        if number in self._hung_up and self.plan.options.on_hangup == "keep":
+            self.fail(f"something is sent on request {number}, whose client has gone: {type(output).__name__}")
         if isinstance(output, Reply):
             if any(name == "Set-Cookie" for name, _ in output.headers.fields):
                 self._learn_cookies(number, output.headers.fields)
@@ -651,18 +717,17 @@ class Checker:
             due = prediction.due - 1000
             self.fail(f"request {number} is answered by {prediction.exchange!r}; expected that at {due:.6f}")
         elif prediction.body is not None:
-            self._check_body(number, reply, prediction.body)
+            self._check_body(number, reply, prediction)
 
-    def _check_body(self, number: int, reply: Reply, expected: JSONObject) -> None:
+    def _check_body(self, number: int, reply: Reply, prediction: Prediction) -> None:
         body = json.loads(reply.body)
         value = body.pop("sid", None)
         if value is not None:
-            session = self._session_of[number]
-            if session.kind == "anonymous":  # the reply started a session for its client
-                session = self._session_of[number] = self.predictor.sessions[-1]
-            self.predictor.add_name(session, f"v:{value}")
-        if body != expected:
-            self.fail(f"request {number} gets {body}; expected {expected}")
+            if prediction.session is not None:
+                self._session_of[number] = prediction.session
+            self.predictor.add_name(self._session_of[number], f"v:{value}")
+        if body != prediction.body:
+            self.fail(f"request {number} gets {body}; expected {prediction.body}")
 
     def _on_bayeux_reply(self, number: int, reply: Reply) -> None:
         client = self._polls.pop(number, None)
@@ -745,11 +810,12 @@ class Checker:
             self.fail(f"{channel} of the live client {client.name} is refused: {message.get('error')}")
 
     def _client_on(self, number: int, key: Key | None = None) -> LiveClient | None:
-        """Return the client of a WebSocket; that which expects a notification if it had several."""
+        """Return the client of a WebSocket; if it had several, the one that expects a notification first."""
         clients = self._on_socket.get(number, ())
-        expecting = [each for each in clients if key in each.outstanding]
-        found = expecting or [*clients]
-        return found[-1] if found else None
+        expecting = [each for each in reversed(clients) if key in each.outstanding]
+        if key is not None and expecting:
+            return min(expecting, key=lambda each: each.outstanding[key][0].due)
+        return clients[-1] if clients else None
 
     def _receive(self, entry: Delivered, client: LiveClient | None, message: JSONObject) -> None:
         key = _key(str(message["channel"]), message["data"])
@@ -770,9 +836,9 @@ class Checker:
             client.received.add(key)
         if event.due > self._now + EPSILON:
             self.fail(f"{entry.client} receives {key} before it is due")
-        if event.optional:
-            return
-        self._check_order(entry, client, event)
+        is_shared = len(self._on_socket.get(entry.request_id, ())) > 1  # it may be that of another client
+        if not (event.optional or is_shared):
+            self._check_order(entry, client, event)
 
     def _check_order(self, entry: Delivered, client: LiveClient, event: DueEvent) -> None:
         if _is_after(client, event):
@@ -784,6 +850,7 @@ class Checker:
 
     def _on_lost(self, entry: Lost) -> None:  # noqa: C901  # a rule for each kind of owner
         number = entry.request_id
+        self._hung_up.add(number)
         self._replies.pop(number, None)
         client = self._polls.get(number)
         lose = self.plan.options.on_hangup == "lose"
@@ -831,15 +898,23 @@ class Checker:
                 self.predictor.set_speed(each, float(str(entry.value)))
         elif what == "probe":
             self._end_idle_sessions(node, entry.at)
-        elif what == "reload":
-            self.predictor.reload(node)
+        elif what in ("reload", "edit"):
+            self.predictor.reload(node, edited=what == "edit")
+            self._add()
         elif what == "push":
             for session in [*self.predictor.sessions]:
                 self._perform(DueEvent(entry.at, session, ("/pushed", "push.0", str(entry.value))), is_push=True)
         elif what in ("reset", "restart", "crash"):
+            if what == "restart":
+                self._give_up_all_entries(node)
             self._discard(node, entry.at, crash=what == "crash")
             if what != "reset":
                 self.predictor.set_speed(node, None)
+
+    def _give_up_all_entries(self, node: int) -> None:
+        for session in self.predictor.sessions:
+            if session.node == node:
+                self._give_up_entries(session)
 
     def _discard(self, node: int, now: float, *, crash: bool) -> None:  # noqa: C901  # a rule for each kind of owner
         """Forget everything of a server; it answers held requests now, unless it crashed."""
@@ -874,6 +949,15 @@ class Checker:
             self.fail(f"the server logs an error: {entry.text}")
 
     # ------------------------------------------------------------------ the end
+    def _check_chances(self) -> None:
+        """A fault with a rate is triggered equally in equal sessions, and about as often as its rate says."""
+        for request in self.predictor.unequal_chances:
+            self.fail(f"the fault is triggered in one session and not in another: {request}")
+        for index, fault in enumerate(self.plan.faults):
+            seen = [applies for (one, *_), applies in self.predictor.chances.items() if one == index]
+            if fault.rate is not None and _is_unlikely(sum(seen), len(seen), fault.rate):
+                self.fail(f"fault {index} is triggered {sum(seen)} of {len(seen)} times; its rate is {fault.rate}")
+
     def _compare_given_up(self) -> None:
         """Compare what was given up with what was not received."""
         for client in self._clients.values():
@@ -883,7 +967,7 @@ class Checker:
         reported = Counter(self.world.given_up)
         if sum(reported.values()) >= _MAX_REPORTS:
             return
-        full = self.plan.options.max_queue < 1000 or self.plan.options.max_waiting < 1000
+        full = self.plan.options.max_queue < 1000
         for name in {each for each, _ in (*reported, *self.given_up)} | {*self.may_give_up}:
             want = {reason: count for (one, reason), count in self.given_up.items() if one == name}
             have = {reason: count for (one, reason), count in reported.items() if one == name}
@@ -897,6 +981,12 @@ class Checker:
                 self.fail(f"{-missing} too many of {name!r} are given up; expected {want}, found {have}")
             elif not spare and not full and want != have:
                 self.fail(f"{name!r} is given up with other reasons; expected {want}, found {have}")
+
+
+def _is_unlikely(times: int, of: int, rate: float) -> bool:
+    """True if something with this probability almost never happens so often, or so seldom."""
+    chances = [comb(of, each) * rate**each * (1 - rate) ** (of - each) for each in range(of + 1)]
+    return min(sum(chances[: times + 1]), sum(chances[times:])) < 1e-8
 
 
 def _is_after(client: LiveClient, event: DueEvent) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -68,6 +69,7 @@ class Client:
         self._waiting_frames: list[tuple[list[JSONObject], str]] = []
         self._headers: Headers | None = None
         self._subscriptions: list[str] = []
+        self._credentials = {"basic": f"u:{plan.user}", "bearer": f"t:{plan.user}"}.get(plan.identity, "")
 
     # ------------------------------------------------------------------ steps
     def do(self, what: str, value: JSON) -> None:
@@ -165,6 +167,14 @@ class Client:
         if polled:
             self.world.after(_RETRY, self._retry)
 
+    def _do_abort(self, _: JSON) -> None:
+        """Hang up all calls that are not answered."""
+        for number in [each for each, kind in self._open.items() if kind not in ("poll", "socket")]:
+            self._end(number)
+            self.world.lose(self, number)
+            if not self.client_id:
+                self._after_failure("")
+
     def _do_fail(self, value: JSON) -> None:
         self.fails = int(str(value or 1))
 
@@ -201,7 +211,8 @@ class Client:
 
     def _plain(self, method: str, path: str, query: str, body: bytes = b"") -> None:
         request = Request(self.world.new_id(), method, path, query, self._fields(), body)
-        self._send(request, Meaning("other", self._names()), "other")
+        user = self.plan.user if self.plan.identity == "basic" else ""
+        self._send(request, Meaning("other", self._names(), user=user), "other")
 
     # ------------------------------------------------------------------ the end of a run
     def calm(self) -> None:
@@ -283,8 +294,7 @@ class Client:
 
     def _meaning(self, messages: list[JSONObject], call: tuple[str, str, int] | None) -> Meaning:
         kind, name, number = call or ("messages", "", 0)
-        found = dict.fromkeys(str(each["clientId"]) for each in messages if "clientId" in each)
-        names = self._names([f"i:{each}" for each in found])
+        names = self._names(_client_names(messages))
         user = self.plan.user if self.plan.identity == "basic" and not self.transport.has_socket else ""
         return Meaning("messages" if call is None else kind, names, name, number, tuple(messages), user)
 
@@ -294,9 +304,8 @@ class Client:
         number = self.socket
         if number is None or self.world.stopping == self.plan.node:
             return
-        found = dict.fromkeys(f"i:{each['clientId']}" for each in messages if "clientId" in each)
         kind, name, count = call or ("messages", "", 0)
-        meaning = Meaning(kind, tuple(found), name, count, tuple(messages))
+        meaning = Meaning(kind, (*_client_names(messages),), name, count, tuple(messages))
         self.world.send_frame(self, number, text, meaning)
 
     def _open_socket(self) -> None:
@@ -309,9 +318,8 @@ class Client:
         self.world.send(self, request, Meaning("open", self._names(), user=user))
 
     # ------------------------------------------------------------------ requests
-    def _names(self, clients: list[str] | tuple[str, ...] = ()) -> tuple[str, ...]:
-        cookies, plan = self.jar.cookies, self.plan
-        names = []
+    def _names(self, clients: Iterable[str] = ()) -> tuple[str, ...]:
+        cookies, names = self.jar.cookies, []
         if "JSESSIONID" in cookies:
             names.append(f"c:{cookies['JSESSIONID']}")
         if "BAYEUX_BROWSER" in cookies:
@@ -319,8 +327,8 @@ class Client:
         names += clients
         if self.jar.bound:
             names.append(f"v:{self.jar.bound}")
-        if plan.identity in ("basic", "bearer"):
-            names.append(f"{'u' if plan.identity == 'basic' else 't'}:{plan.user}")
+        if self._credentials:
+            names.append(self._credentials)
         return tuple(names)
 
     def _fields(self, *more: tuple[str, str]) -> Headers:
@@ -380,7 +388,7 @@ class Client:
             self.world.soon(lambda: self._fail(reply.request_id))
             if not self.fails and self.socket is not None and self._queue:
                 self._fail_soon(self.socket)  # the frames before it are lost, too
-        elif self.slow:
+        elif self.slow and not self.world.asleep:
             seconds, self.slow = self.slow, 0.0
             self.world.after(seconds, lambda: self._take(reply))
         else:
@@ -396,7 +404,7 @@ class Client:
             self.fails -= 1
             if not self.fails:
                 self._fail_soon(number)
-        elif self.slow:
+        elif self.slow and not self.world.asleep:
             seconds, self.slow, self._stalled = self.slow, 0.0, True
             self.world.after(seconds, lambda: self._take_stalled(number))
         elif not self._stalled:
@@ -413,8 +421,11 @@ class Client:
         is_known = number in self._open
         kind = self._end(number)
         if is_known:
-            self.world.soon(lambda: self.world.lose(self, number))
-            self._after_failure(kind)
+            self.world.soon(lambda: self._notice_loss(number, kind))
+
+    def _notice_loss(self, number: int, kind: str) -> None:
+        self.world.lose(self, number)
+        self._after_failure(kind)
 
     def on_part(self, part: Begin | Chunk | End) -> None:
         """Collect a reply that is sent in parts."""
@@ -432,9 +443,7 @@ class Client:
 
     def _fail(self, number: int) -> None:
         if number in self._open:
-            kind = self._end(number)
-            self.world.lose(self, number)
-            self._after_failure(kind)
+            self._notice_loss(number, self._end(number))
 
     def _after_failure(self, kind: str) -> None:
         if not self.left and (kind in ("poll", "socket") or not self.client_id):
@@ -461,10 +470,7 @@ class Client:
         body: bytes | str = reply.body
         if is_bayeux and reply.status == 200:
             body = self.transport.text_of(reply.body)
-        if body[:1] in (b"{", b"[", "{", "["):
-            found: JSON = json.loads(body)
-            return found
-        return body.decode("latin-1") if isinstance(body, bytes) else body
+        return _parsed(body if isinstance(body, str) else body.decode(errors="replace"))
 
     def _take_stalled(self, number: int) -> None:
         self._stalled = False
@@ -476,7 +482,8 @@ class Client:
             return
         _, text = self._queue.popleft()
         assert isinstance(text, str)
-        content = json.loads(text)
+        content = _parsed(text)
+        assert isinstance(content, list)
         self.world.deliver(self, number, content)
         self._read(content)
 
@@ -551,6 +558,22 @@ class Client:
         had, self.client_id = self.client_id, ""
         if had and self.plan.reconnects and self.wants and not self.left:
             self.world.after(_RETRY, self._retry)
+
+
+def _client_names(messages: list[JSONObject]) -> list[str]:
+    """Return the names of the clients that have sent messages."""
+    if len(messages) == 1:
+        return [f"i:{messages[0]['clientId']}"] if "clientId" in messages[0] else []
+    return [*dict.fromkeys(f"i:{each['clientId']}" for each in messages if "clientId" in each)]
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> JSON:
+    """Return a JSON text as a value, other texts as text; those of equal replies are read once, and never changed."""
+    if text[:1] in ("{", "["):
+        found: JSON = json.loads(text)
+        return found
+    return text
 
 
 def _call(operation: Operation, number: int) -> tuple[str, str, str, tuple[tuple[str, str], ...], bytes]:

@@ -27,6 +27,7 @@ from tests.simulation.plan import (
 from tests.simulation.transports import TRANSPORTS
 
 FEATURES = (
+    "aborts",
     "acks",
     "anonymous",
     "batches",
@@ -38,6 +39,8 @@ FEATURES = (
     "disconnect events",
     "exchange faults",
     "failing replies",
+    "few provisional sessions",
+    "few waiting",
     "full queues",
     "guards",
     "hang-ups",
@@ -51,12 +54,15 @@ FEATURES = (
     "pauses",
     "publishes",
     "pushes",
+    "rates",
     "reloads",
     "reordering",
     "repeats",
     "resets",
     "restarts",
     "roles",
+    "roles of entries",
+    "roles of notifications",
     "slow clients",
     "speeds",
     "subscribed only",
@@ -91,6 +97,8 @@ class Generator:
         self._random = random = Random(seed)  # not for secrets
         self._seed, self._length = seed, length
         self._features = {each for each in FEATURES if random.random() < 0.3}
+        if self._has("few waiting") and random.random() < 0.5:
+            self._features.add("batches")  # each counts as one
         self._number = 0
 
     def _has(self, feature: str) -> bool:
@@ -99,15 +107,15 @@ class Generator:
     def plan(self) -> Plan:
         """Return the plan."""
         options = self._options()
-        users = (("agent-1", "ann"), ("agent-2", "bob")) if self._has("roles") else ()
+        users = self._users(options)
         operations = self._operations(users)
         clients = self._clients(options)
         return Plan(
             operations,
             clients,
             self._steps(operations, clients),
-            self._timeline(operations, users) if self._has("timeline") else (),
-            self._faults(operations),
+            self._timeline(operations, users) if self._has("timeline") or self._has("roles of entries") else (),
+            self._faults(operations, options),
             users,
             options,
             through_yaml=self._seed % _YAML_ONE_IN == 0,
@@ -117,6 +125,7 @@ class Generator:
         random, has = self._random, self._has
         full = has("full queues")
         no_cookies = has("no cookies")
+        certain = not has("lost on hang-up")  # it is known when the server notices that a client has gone
         return Options(
             timeout=random.choice([3_007, 10_007, 30_011]),
             max_interval=random.choice([4.013, 8.017]),
@@ -127,7 +136,8 @@ class Generator:
             deliver="subscribed" if has("subscribed only") else "all",
             connect_only=has("connect only"),
             max_queue=random.choice([1, 3]) if full else 10_000,
-            max_waiting=random.choice([1, 3]) if full else 1000,
+            max_waiting=random.choice([1, 2, 4]) if has("few waiting") and certain else 1000,
+            max_provisional=random.choice([1, 2, 3]) if has("few provisional sessions") and certain else 10_000,
             browser_limit=1 if has("tabs") and random.random() < 0.5 else -1,
             speed=random.choice([0.0, 0.5, 3.0]) if has("speeds") else 1.0,
             repeat=self._repeat() or "last",
@@ -139,6 +149,19 @@ class Generator:
     def _repeat(self) -> Repeat | None:
         choices: list[Repeat] = ["last", "cycle", "fail"]
         return self._random.choice(choices) if self._has("repeats") else None
+
+    def _users(self, options: Options) -> tuple[tuple[str, str], ...]:
+        """Return roles: those of users, those that only timeline entries assign, and one for notifications."""
+        random, users = self._random, list[tuple[str, str]]()
+        if self._has("roles of entries"):
+            users += [("watcher-1", ""), ("watcher-2", "")][: random.randint(0, 2)]
+            if not users:  # others must assign the roles
+                self._features.add("roles")
+        if self._has("roles"):
+            users += [("agent-1", "ann"), ("agent-2", "bob")]
+        if self._has("roles of notifications") and options.on_hangup == "keep":
+            users.append(("listener", ""))
+        return tuple(users)
 
     # ------------------------------------------------------------------ the scenario
     def _operations(self, users: tuple[tuple[str, str], ...]) -> tuple[Operation, ...]:
@@ -156,24 +179,30 @@ class Generator:
 
     def _operation(self, name: str, trigger: Trigger, users: tuple[tuple[str, str], ...]) -> Operation:
         random = self._random
-        roles = tuple(role for role, _ in users) if users and trigger != "publish" and name != "op0" else ()
-        answers = tuple(self._answer(trigger) for _ in range(random.choice([1, 1, 2, 3])))
+        listener = "listener" if ("listener", "") in users else ""
+        roles = tuple(role for role, user in users if user) if trigger != "publish" and name != "op0" else ()
+        answers = tuple(self._answer(trigger, listener) for _ in range(random.choice([1, 1, 2, 3])))
         echoes = trigger in CAPTURING and self._has("templates")
         return Operation(name, trigger, answers, self._repeat(), roles=roles, echoes=echoes)
 
-    def _answer(self, trigger: Trigger) -> Answer:
+    def _answer(self, trigger: Trigger, listener: str = "") -> Answer:
         random = self._random
-        events = tuple(self._event() for _ in range(random.choice([0, 1, 1, 2, 3])))
+        events = tuple(self._event(listener) for _ in range(random.choice([0, 1, 1, 2, 3])))
+        if self._has("batches") and random.random() < 0.5:
+            after = random.choice(_DELAYS)
+            events += tuple(PlannedEvent(random.choice(_CHANNELS), after, batch="x") for _ in range(2))
         if self._has("disconnect events") and random.random() < 0.15:
             events = (*events, PlannedEvent("", random.choice(_DELAYS), disconnect=True))
         return Answer(events, random.choice(_DELAYS[:6]), trigger != "publish" and random.random() < 0.6)
 
-    def _event(self) -> PlannedEvent:
+    def _event(self, listener: str) -> PlannedEvent:
         random = self._random
         deliver = "asker"
         if self._has("broadcast") and random.random() < 0.4:
             choices = ["subscribers", "all"] + (["agent-1"] if self._has("roles") else [])
             deliver = random.choice(choices)
+        elif listener and random.random() < 0.3:
+            deliver = listener
         batch = "x" if self._has("batches") and random.random() < 0.5 else None
         many = random.random() < 0.2
         return PlannedEvent(
@@ -189,22 +218,31 @@ class Generator:
         self, operations: tuple[Operation, ...], users: tuple[tuple[str, str], ...]
     ) -> tuple[PlannedEntry, ...]:
         random = self._random
-        plain = [each.exchange_name("", 0) for each in operations if not (each.roles and users)]
-        steps = ["connect", "handshake", "subscribe", "unsubscribe", *plain]
+        plain = [each.exchange_name("", 0) for each in operations if not each.roles]
+        steps = ["connect", "handshake", "subscribe", "unsubscribe", "subscribe /a", "subscribe /c/d", *plain]
+        roles = [role for role, _ in users if role != "listener"] if self._has("roles of entries") else []
+        if roles:  # many sessions connect before they have a role
+            steps += ["connect"] * 9
         return tuple(
             PlannedEntry(
                 random.choice(_CHANNELS),
                 random.choice(steps),
-                random.choice(plain) if plain and random.random() < 0.5 else None,
+                random.choice([*plain, "unsubscribe /a"]) if random.random() < 0.5 else None,
                 random.choice(_DELAYS),
                 random.randint(1, 4),
                 random.choice((0.1, 0.7)),
+                random.choice(["subscribers", "all"]) if self._has("broadcast") and random.random() < 0.3 else "asker",
+                roles=tuple(random.sample(roles, 1)) if roles and random.random() < 0.7 else (),
             )
             for _ in range(random.randint(1, 3))
         )
 
-    def _faults(self, operations: tuple[Operation, ...]) -> tuple[PlannedFault, ...]:
-        random, faults = self._random, []
+    def _faults(self, operations: tuple[Operation, ...], options: Options) -> tuple[PlannedFault, ...]:
+        random, faults = self._random, list[PlannedFault]()
+        if self._has("rates") and options.on_hangup == "keep":
+            target = random.choice([each for each in operations if not each.binds])
+            rate = random.choice([0.0, 0.2, 0.5, 0.8, 1.0])
+            faults.append(PlannedFault(target.exchange_name("", 0), "status", rate=rate))
         when = [{"nth": 2}, {"every": 3}, {"nth": 1}]
         if self._has("exchange faults"):
             for _ in range(random.randint(1, 3)):
@@ -278,12 +316,23 @@ class Generator:
     def _client_steps(self) -> list[str]:
         steps = ["call"] * 14 + ["resume", "subscribe", "unsubscribe"]
         extra = {
+            "aborts": ["abort", "abort"],
             "hang-ups": ["drop", "drop", "hangup", "resume"],
             "failing replies": ["fail", "fail"],
             "reordering": ["delay"],
             "slow clients": ["slow", "slow", "pause", "resume"],
             "publishes": ["publish", "publish"],
-            "misbehaviour": ["poll", "batch", "malformed", "stranger", "unmatched", "favicon", "options", "forget"],
+            "misbehaviour": [
+                "poll",
+                "batch",
+                "handshake",
+                "malformed",
+                "stranger",
+                "unmatched",
+                "favicon",
+                "options",
+                "forget",
+            ],
             "callers without polls": ["connect", "disconnect", "connect"],
             "resets": ["connect"],
             "jumps": ["connect"],
@@ -322,7 +371,8 @@ class Generator:
             "speeds": "speed",
         }
         steps = [step for feature, step in found.items() if self._has(feature)]
-        return steps * 3 + (["crash"] if "restart" in steps else [])
+        also = {"restart": "crash", "reload": "edit"}
+        return steps * 3 + [also[step] for step in steps if step in also]
 
     def _environment(self, what: str) -> tuple[str, JSON]:
         random = self._random

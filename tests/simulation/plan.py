@@ -7,13 +7,15 @@ short `repr` that can be pasted as Python: it leaves out the fields that have th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from cometreel import markers
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import CompiledScenario
 from cometreel.scenario.builders import (
+    AnchorInput,
     bind,
     event,
     exchange,
@@ -119,7 +121,7 @@ class Operation(Short):
 
 @dataclass(frozen=True, repr=False)
 class PlannedEntry(Short):
-    """A timeline entry; `since` and `until` are exchanges or steps of a CometD client."""
+    """A timeline entry; `since` and `until` are exchanges or steps of a client, as `subscribe` or `subscribe /a`."""
 
     channel: str
     since: str = "connect"
@@ -128,6 +130,8 @@ class PlannedEntry(Short):
     count: int = 1
     gap: float = 0.0
     deliver: str = "asker"
+    roles: tuple[str, ...] = ()
+    """The roles of the sessions that it is for; empty for all sessions."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,6 +142,7 @@ class PlannedFault(Short):
     action: FaultName
     nth: int | None = None
     every: int | None = None
+    rate: float | None = None
 
     @property
     def is_meta(self) -> bool:
@@ -181,6 +186,7 @@ class Options(Short):
     connect_only: bool = False
     max_queue: int = 10_000
     max_waiting: int = 1000
+    max_provisional: int = 10_000
     browser_limit: int = -1
     speed: float = 1.0
     repeat: Repeat = "last"
@@ -212,7 +218,7 @@ class Plan(Short):
     timeline: tuple[PlannedEntry, ...] = ()
     faults: tuple[PlannedFault, ...] = ()
     users: tuple[tuple[str, str], ...] = ()
-    """Pairs of a role and its user."""
+    """Pairs of a role and its user; the user is empty if no login has the role."""
     options: Options = field(default_factory=Options)
     through_yaml: bool = False
     """True if the scenario is dumped as YAML and loaded again."""
@@ -239,10 +245,11 @@ class Plan(Short):
                 "cookie": options.cookie,
                 "max_idle": f"{options.max_idle}s",
                 "when_gone": options.when_gone,
+                "max_provisional": options.max_provisional,
                 "bind": [bind("$response.body#/sid", ["$request.header.X-Session", "$message#/ext/sid"])],
             },
             correlation="gws-v2",
-            roles={name: role(user) for name, user in self.users},
+            roles={name: role(user or None) for name, user in self.users},
             exchanges=[each for operation in self.operations for each in _exchanges(operation, self)],
             timeline=[_entry(each, place) for place, each in enumerate(self.timeline)],
             faults=[_fault(each) for each in self.faults],
@@ -252,6 +259,10 @@ class Plan(Short):
     def compiled(self) -> CompiledScenario:
         """Return the compiled scenario."""
         return self.scenario().compiled()
+
+    def edited(self) -> Plan:
+        """Return the plan with other delays of replies and other channels: somebody has edited the scenario."""
+        return replace(self, operations=tuple(map(_edited, self.operations)))
 
     def recorded_numbers(self) -> dict[str, int]:
         """Return the recorded reference number of each exchange that has one, by name."""
@@ -263,6 +274,21 @@ class Plan(Short):
             if answer.numbered
         ]
         return {name: 100 + place for place, name in enumerate(names)}
+
+
+_NEXT_CHANNEL = {"/a": "/b", "/b": "/c/d", "/c/d": "/a"}
+
+
+def _edited(operation: Operation) -> Operation:
+    answers = [
+        replace(
+            answer,
+            after=round(answer.after + 0.021, 6),
+            events=tuple(replace(each, channel=_NEXT_CHANNEL.get(each.channel, "")) for each in answer.events),
+        )
+        for answer in operation.answers
+    ]
+    return replace(operation, answers=tuple(answers))
 
 
 def _exchanges(operation: Operation, plan: Plan) -> Iterator[ExchangeBlock]:
@@ -294,16 +320,21 @@ def _first(name: str | None, plan: Plan) -> list[str] | None:
 
 def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
     """Return the request that calls an operation."""
-    name, number = operation.name, markers.capture("n")
-    if operation.trigger == "publish":
+    return _trigger(operation.name, operation.trigger)
+
+
+@lru_cache(maxsize=256)
+def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
+    number = markers.capture("n")
+    if kind == "publish":
         return publish(f"/service/{name}", {"n": number})
-    if operation.trigger == "query":
+    if kind == "query":
         return request("GET", f"/{name}", query={"n": number})
-    if operation.trigger == "path":
+    if kind == "path":
         return request("GET", ["items", name, number])
-    if operation.trigger == "form":
+    if kind == "form":
         return request("POST", f"/{name}", form={"n": number})
-    if operation.trigger == "header":
+    if kind == "header":
         return request("GET", f"/{name}", headers={"X-Call": name})
     bodies: dict[str, JSONPattern] = {
         "literal": {"op": name},
@@ -314,7 +345,7 @@ def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
         "partial": markers.partial({"op": name}),
         "regex": {"op": markers.regex(f"^{name}-(?P<n>[0-9]+)$")},
     }
-    return request("POST", "/calls", body=bodies[operation.trigger])
+    return request("POST", "/calls", body=bodies[kind])
 
 
 def _template(operation: Operation) -> ReplyMarker:
@@ -355,13 +386,22 @@ def _entry(planned: PlannedEntry, place: int) -> TimelineBlock:
     return timeline_entry(
         planned.channel,
         {"e": f"timeline {place}.0"},
-        since=planned.since,
-        until=planned.until,
+        since=_anchor(planned.since),
+        until=None if planned.until is None else _anchor(planned.until),
         after=f"{planned.after}s",
         count=planned.count,
         gap=f"{planned.gap}s",
         deliver=planned.deliver,
+        as_=[*planned.roles] or None,
     )
+
+
+def _anchor(name: str) -> AnchorInput:
+    """Return the start or the end of an entry as in a scenario."""
+    step, _, channel = name.partition(" /")
+    if not channel:
+        return name
+    return {"subscribe": f"/{channel}"} if step == "subscribe" else {"unsubscribe": f"/{channel}"}
 
 
 DELAY = 0.251
@@ -379,4 +419,4 @@ def _fault(planned: PlannedFault) -> FaultBlock:
         "error": {"error": "402::Unknown client"},
     }
     target = {"meta": planned.target} if planned.is_meta else {"exchange": planned.target}
-    return fault(**target, nth=planned.nth, every=planned.every, **actions[planned.action])  # type: ignore[arg-type]  # the members of each action differ
+    return fault(**target, nth=planned.nth, every=planned.every, rate=planned.rate, **actions[planned.action])  # type: ignore[arg-type]  # the members of each action differ

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from typing import Any, TypeAlias
 
 import pytest
@@ -15,11 +17,12 @@ from cometreel.bayeux.delivery import Delivery
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.subscriptions import Subscriptions
-from cometreel.engine import handler
+from cometreel.engine import Backend, faults, handler, prepared_scenario
 from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.player import Timeline
 from cometreel.engine.scheduling import Schedule
+from cometreel.engine.session_roles import SessionRoles
 from cometreel.engine.sessions import Sessions
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -78,6 +81,35 @@ def _first_cookie(_: AnyMethod) -> AnyMethod:
     return lambda self, value: next(iter(self._by_cookie.values()), None) if value else None
 
 
+def _for_all_roles(_: AnyMethod) -> AnyMethod:
+    return lambda anchors, anchor, role: [entry for key, each in anchors.items() if key[0] == anchor for entry in each]
+
+
+def _not_by_seed(original: AnyMethod) -> AnyMethod:
+    calls = count()
+    return lambda text: original(f"{text} {next(calls)}")
+
+
+def _one_at_a_time(original: AnyMethod) -> AnyMethod:
+    def keep(self: NotificationRouter, session: Any, notify: Any, now: float) -> None:
+        for message, origin in zip(notify.messages, notify.origins, strict=True):
+            original(self, session, replace(notify, messages=(message,), origins=(origin,)), now)
+
+    return keep
+
+
+def _still_answered(original: AnyMethod) -> AnyMethod:
+    def gone(self: Backend, request_id: int, now: float) -> Any:
+        self._pending.pop(request_id, None)
+        return original(self, request_id, now)
+
+    return gone
+
+
+def _with_the_old_scenario(original: AnyMethod) -> AnyMethod:
+    return lambda self, _scenario, now: original(self, self.scenario, now)
+
+
 FAULTS: Mapping[str, Plant] = {
     "messages that were not written are not queued again": _replaced(Delivery, "_put_back", _nothing),
     "a message is queued before earlier ones": _replaced(Outbox, "put", _put_at_front),
@@ -96,8 +128,23 @@ FAULTS: Mapping[str, Plant] = {
     "a subscription is not removed": _replaced(Subscriptions, "remove", lambda _: lambda *_arguments: True),
     "a cookie finds the session of another client": _replaced(Sessions, "by_cookie", _first_cookie),
     "a client that has ended is kept": _replaced(Sessions, "remove_client", _nothing),
+    "a timeline entry of a role starts in all sessions": _replaced(prepared_scenario, "_for_role", _for_all_roles),
+    "a timeline entry doesn't start when its session gets its role": _replaced(Timeline, "on_role_assigned", _nothing),
+    "a timeline entry assigns no role": _replaced(SessionRoles, "on_anchor", _nothing),
+    "a timeline entry whose role nobody got isn't reported": _replaced(SessionRoles, "never_assigned", lambda _: _none),
+    "a notification assigns no role": _replaced(SessionRoles, "on_delivery", _nothing),
+    "a fault with a rate is always triggered": _replaced(faults, "_chance", lambda _: lambda _text: -1.0),
+    "a fault with a rate isn't triggered in equal sessions": _replaced(faults, "_chance", _not_by_seed),
+    "the oldest provisional session isn't ended": _replaced(Sessions, "_evict", _nothing),
+    "the messages of a waiting batch are counted one by one": _replaced(NotificationRouter, "_keep", _one_at_a_time),
+    "an edited scenario isn't loaded": _replaced(Backend, "replace", _with_the_old_scenario),
+    "a call is answered though its client has gone": _replaced(Backend, "gone", _still_answered),
 }
 """The faults, by what is wrong."""
+
+
+def _none(*_: Any) -> tuple[()]:
+    return ()
 
 
 def _start_again(self: Any, session: Any, entry: Any, at: Any) -> None:

@@ -5,7 +5,7 @@ It knows nothing of the engine. It is the part of the checker that needs no Baye
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +15,10 @@ from tests.simulation.plan import DELAY, Operation, Plan, PlannedFault
 
 Key = tuple[str, str, str]
 """Identifies the content of a notification: its channel, its event (`EXCHANGE.PLACE`) and its number."""
+
+
+_EVICTION_TRIES = 8
+"""The number of sessions that are looked at to end one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +41,8 @@ class LiveSession:
     used: set[int] = field(default_factory=set)
     highest: int = 0
     fault_counts: dict[int, int] = field(default_factory=dict)
+    anchors: dict[str, float] = field(default_factory=dict)
+    """The latest time of each exchange and step at which a timeline entry starts or ends."""
     timeline: dict[int, list[DueEvent]] = field(default_factory=dict)
     clients: list[object] = field(default_factory=list)
     """The live CometD clients, oldest first."""
@@ -63,6 +69,8 @@ class DueEvent:
     place: int = 0
     """The place of its cause in the scenario, by which equal times are ordered."""
     cause: int = 0
+    batch: tuple[int, float, str, str] | None = None
+    """Equal for all notifications that are delivered together."""
     cancelled: bool = False
     optional: bool = False
     """True if a rule says that it may be lost."""
@@ -79,15 +87,21 @@ class Prediction:
     body: JSONObject | None = None
     exchange: str = ""
     events: list[DueEvent] = field(default_factory=list)
+    session: LiveSession | None = None
+    """The session of the client from now on, if the reply starts one."""
 
 
 class Predictor:
     """Predicts the calls of all sessions of one run."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, on_eviction: Callable[[LiveSession], None]) -> None:
+        self.plan, self._on_eviction = plan, on_eviction
         self._scales: dict[int, float] = {}
         self._operations = {each.name: each for each in plan.operations}
+        is_edited = any(each.do == "edit" for each in plan.steps)
+        self._edited = {each.name: each for each in plan.edited().operations} if is_edited else {}
+        self._edited_on: set[int] = set()
+        """The nodes that have loaded the edited scenario."""
         self._numbers = plan.recorded_numbers()
         names = [
             each.exchange_name(variant, place)
@@ -97,12 +111,22 @@ class Predictor:
         ]
         self._places = {name: place for place, name in enumerate(names)}
         self._highest = max(self._numbers.values(), default=0)
-        self._role_of = {user: role for role, user in plan.users}
+        self._role_of = {user: role for role, user in plan.users if user}
         self._user_of = dict(plan.users)
         self._roles = [role for role, _ in plan.users]
+        known = {*self._role_of.values()}.union(*[each.roles for each in plan.operations])
+        waited_for = set[str]().union(*[each.roles for each in plan.timeline])
+        self._of_entries = [each for each in self._roles if each not in known and each in waited_for]
+        """The roles that only timeline entries assign."""
+        self.of_notifications = {*self._roles} - known - waited_for
+        """The roles that only notifications assign."""
         self._next_role: dict[int, int] = {}
+        self._ever: dict[int, set[str]] = {}
+        """The roles that sessions have had, by node."""
+        self._waited_for: dict[int, set[int]] = {}
+        """The timeline entries that were reported because no session ever had their role, by node."""
         self._faults: dict[str, list[tuple[int, PlannedFault]]] = {}
-        for index, each in enumerate(plan.faults):
+        for index, each in sorted(enumerate(plan.faults), key=lambda one: one[1].rate is not None):
             self._faults.setdefault(each.target, []).append((index, each))
         self._since: dict[str, list[int]] = {}
         self._until: dict[str, list[int]] = {}
@@ -110,7 +134,17 @@ class Predictor:
             self._since.setdefault(entry.since, []).append(index)
             if entry.until is not None:
                 self._until.setdefault(entry.until, []).append(index)
+        self._anchors = {*self._since, *self._until}
+        both = [anchor for entry in plan.timeline for anchor in (entry.since, entry.until or "")]
+        self._of_channels = [each for each in dict.fromkeys(both) if " /" in each]
         self._causes = 0
+        self._started: list[DueEvent] = []
+        self._provisional: dict[int, list[LiveSession]] = {}
+        """The provisional sessions of each node; the first one ends first."""
+        self.chances: dict[tuple[int, str, int], bool] = {}
+        """The results of faults with a rate, by fault, user and number of the request: true if it has applied."""
+        self.unequal_chances: list[str] = []
+        """The requests for which a fault with a rate has applied in one session and not in another."""
         self.sessions: list[LiveSession] = []
         self.by_name: dict[tuple[int, str], list[LiveSession]] = {}
         self.anonymous: dict[tuple[int, str], LiveSession] = {}
@@ -118,9 +152,27 @@ class Predictor:
     # ------------------------------------------------------------------ sessions
     def start(self, node: int, now: float, kind: Literal["full", "provisional", "anonymous"]) -> LiveSession:
         """Start a session."""
+        provisional = self._provisional.setdefault(node, [])
+        if kind == "provisional":
+            self._evict(provisional)
         session = LiveSession(node, kind, highest=self._highest, last=now)
         self.sessions.append(session)
+        if kind == "provisional":
+            provisional.append(session)
         return session
+
+    def _evict(self, provisional: list[LiveSession]) -> None:
+        """End the oldest provisional sessions, so that another one can start.
+
+        Those that have a CometD client or a WebSocket now stay, and count as new ones.
+        """
+        for _ in range(_EVICTION_TRIES):
+            if len(provisional) < self.plan.options.max_provisional:
+                return
+            if provisional[0].clients or provisional[0].sockets:
+                provisional.append(provisional.pop(0))
+            else:
+                self._on_eviction(provisional[0])
 
     def find(self, node: int, names: Iterable[str]) -> LiveSession | None:
         """Return the session of the first name that is known."""
@@ -142,6 +194,7 @@ class Predictor:
         session.last = now
         if found is not None and session.kind == "provisional":
             session.kind = "full"
+            self._provisional[node].remove(session)
         if not is_bayeux:
             session.has_requests = True
         for name in _credentials(meaning.names):
@@ -155,7 +208,36 @@ class Predictor:
     def _log_in(self, session: LiveSession) -> None:
         role = self._role_of.get(session.user)
         if role is not None and (not session.role or session.role_in_turn):
-            session.role, session.role_in_turn = role, False
+            self._assign(session, role, in_turn=False)
+
+    def _assign(self, session: LiveSession, role: str, *, in_turn: bool) -> None:
+        """Give a session a role, and start the timeline entries that have waited for it."""
+        if in_turn:
+            self._next_role[session.node] = (self._roles.index(role) + 1) % len(self._roles)
+        session.role, session.role_in_turn = role, in_turn
+        self._ever.setdefault(session.node, set()).add(role)
+        for index in [*session.timeline]:
+            if not self._is_for(session, index):
+                for each in session.timeline.pop(index):
+                    each.cancelled = True
+        for anchor, at in session.anchors.items():
+            for index in self._since.get(anchor, ()):
+                entry = self.plan.timeline[index]
+                is_over = entry.until is not None and session.anchors.get(entry.until, 0.0) >= at
+                if role in entry.roles and not is_over:
+                    self._start_entry(session, index, at)
+
+    def assign_in_turn(self, session: LiveSession, among: Iterable[str]) -> None:
+        """Give a session that of these roles which the fewest sessions have; then round robin."""
+        role = min(among, key=lambda each: self._turn(session.node, each))
+        self._assign(session, role, in_turn=True)
+
+    def _turn(self, node: int, role: str) -> tuple[int, int]:
+        place = self._roles.index(role) - self._next_role.get(node, 0)
+        return self._sessions_with(node, role), place % len(self._roles)
+
+    def _sessions_with(self, node: int, role: str) -> int:
+        return sum(each.role == role and each.node == node for each in self.sessions)
 
     def _anonymous(self, node: int, now: float) -> LiveSession:
         session = self.anonymous.get((node, ""))
@@ -185,6 +267,8 @@ class Predictor:
         """Forget a session."""
         session.ended = True
         self.sessions.remove(session)
+        if session.kind == "provisional":
+            self._provisional[session.node].remove(session)
         for name in session.names:
             named = self.by_name[session.node, name]
             named.remove(session)
@@ -195,36 +279,61 @@ class Predictor:
         """Forget everything of a server that was reset or restarted."""
         for session in [each for each in self.sessions if each.node == node]:
             self.end_session(session)
-        self._next_role.pop(node, None)
+        self._forget_roles(node)
         self.anonymous.pop((node, ""), None)
         self.by_name = {key: value for key, value in self.by_name.items() if key[0] != node}
 
-    def reload(self, node: int) -> None:
-        """Forget which timeline entries have started, because the scenario was replaced."""
+    def reload(self, node: int, *, edited: bool) -> None:
+        """Forget which timeline entries have started, because the scenario was replaced: `edited`, by another one."""
+        if edited:
+            self._edited_on ^= {node}
+        self._forget_roles(node)
         for session in self.sessions:
             if session.node == node:
                 session.timeline.clear()
                 if not session.role_in_turn and self._user_of.get(session.role) != session.user:
                     session.role = ""
+                if session.role:
+                    self._ever.setdefault(node, set()).add(session.role)
                 self._log_in(session)
-        self._next_role.pop(node, None)
+
+    def _forget_roles(self, node: int) -> None:
+        for each in (self._next_role, self._ever, self._waited_for):
+            each.pop(node, None)
+
+    def never_assigned(self, session: LiveSession) -> Iterator[int]:
+        """Yield, once, the timeline entries that a session without a role has reached, and whose roles nobody had."""
+        ever = self._ever.get(session.node, set())
+        reported = self._waited_for.setdefault(session.node, set())
+        for index, entry in enumerate(self.plan.timeline):
+            if not session.role and entry.roles and entry.since in session.anchors and ever.isdisjoint(entry.roles):
+                if index not in reported:
+                    yield index
+                reported.add(index)
 
     # ------------------------------------------------------------------ calls
-    def call(self, session: LiveSession, meaning: Meaning, now: float, sender: str = "") -> Prediction:
-        """Predict the reply to a call of an operation; status 404 if no exchange answers."""
-        operation, had_role = self._operations[meaning.operation], bool(session.role)
+    def call(
+        self, session: LiveSession, meaning: Meaning, now: float, sender: str = "", *, failed: bool = False
+    ) -> Prediction:
+        """Predict the reply to a call of an operation; status 404 if no exchange answers.
+
+        `failed` is true if the reply has the status of a fault: it shows whether a fault with a rate was triggered.
+        """
+        operations = self._edited if session.node in self._edited_on else self._operations
+        operation, had_role = operations[meaning.operation], bool(session.role)
         chosen = self._choose(operation, session)
         if chosen is None:
             return Prediction(now, 404)
         variant, place = chosen
         exchange = operation.exchange_name(variant, place)
+        started = None
         if operation.binds and session.kind == "anonymous":
             count = session
-            session = self.fork(session, now)
+            session = started = self.fork(session, now)
             if not had_role:
                 count.role, count.role_in_turn = "", False
             self._count(count, operation, variant, exchange)
-        actions = self.triggered(session, exchange)
+        actions = self.triggered(session, exchange, failed=failed)
         if "status" in actions:
             return Prediction(now, 503, exchange=exchange)
         answer = operation.answers[place]
@@ -240,14 +349,16 @@ class Predictor:
         prediction = Prediction(
             now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
         )
+        prediction.session = started
         prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
-        if "disconnect" in actions:
+        for _ in range(actions.count("disconnect")):
             due, delay = (now, 0.0) if sender else (prediction.due, after)
             end = DueEvent(due, session, ("", "", ""), sender=sender, ends=True, after=delay)
             end.place, end.cause = self._places[exchange], self._causes
             prediction.events.insert(len(prediction.events) if sender else 0, end)
         prediction.events.sort(key=lambda each: each.after)
-        prediction.events += self.on_anchor(session, exchange, now)
+        prediction.events = _by_batch(prediction.events)
+        self.on_anchor(session, exchange, now)
         return prediction
 
     def _choose(self, operation: Operation, session: LiveSession) -> tuple[str, int] | None:
@@ -274,14 +385,7 @@ class Predictor:
         """Give a session without a role the next free one that has an answer."""
         if session.role or not operation.roles:
             return None
-        first = self._next_role.get(session.node, 0)
-        counts = [
-            sum(each.role == role and each.node == session.node for each in self.sessions) for role in self._roles
-        ]
-        length = len(self._roles)
-        place = min(range(length), key=lambda one: (counts[one], (one - first) % length))
-        self._next_role[session.node] = (place + 1) % length
-        session.role, session.role_in_turn = self._roles[place], True
+        self.assign_in_turn(session, operation.roles)
         return session.role, 0
 
     @staticmethod
@@ -301,20 +405,26 @@ class Predictor:
     def _sent(operation: Operation, number: int) -> JSON:
         return str(number) if operation.trigger in ("query", "path", "regex", "form") else number
 
-    def triggered(self, session: LiveSession, target: str) -> list[str]:
+    def triggered(self, session: LiveSession, target: str, *, failed: bool = False) -> list[str]:
         """Count a request for the target of faults, and return the actions that are triggered."""
         actions: list[str] = []
-        if target not in self._faults:
-            return actions
-        for index, planned in self._faults[target]:
+        for index, planned in self._faults.get(target, ()):
             count = session.fault_counts[index] = session.fault_counts.get(index, 0) + 1
             if planned.nth is not None:
                 applies = count == planned.nth
+            elif planned.rate is not None:
+                applies = failed and "status" not in actions  # of the others, which come first
+                if applies or not failed:
+                    self._learn_chance(index, session.user, count, applies=applies)
             else:
                 applies = planned.every is None or count % planned.every == 0
             if applies:
                 actions.append(planned.action)
         return actions
+
+    def _learn_chance(self, index: int, user: str, count: int, *, applies: bool) -> None:
+        if self.chances.setdefault((index, user, count), applies) != applies:
+            self.unequal_chances.append(f"request {count} of the user {user!r} for the target of fault {index}")
 
     def has_faults(self, target: str) -> bool:
         """True if the plan has a fault with this target."""
@@ -353,34 +463,84 @@ class Predictor:
                     order = (0, 0, 0) if planned.batch else (self._causes, unscaled, where)
                     event = DueEvent(due, session, key, planned.deliver, order, sender, planned.disconnect, unscaled)
                     event.place, event.cause = self._places[name], self._causes
+                    if planned.batch and not planned.disconnect:
+                        event.batch = self._causes, unscaled, planned.batch, planned.deliver
                     yield event
 
     # ------------------------------------------------------------------ timeline
-    def on_anchor(self, session: LiveSession, anchor: str, now: float) -> Iterator[DueEvent]:
-        """End and start the timeline entries with an anchor; yield the notifications of those that start."""
+    def on_anchor(self, session: LiveSession, anchor: str, now: float) -> None:
+        """End and start the timeline entries with an anchor."""
+        if anchor not in self._anchors:
+            return
+        since = self._since.get(anchor, ())
+        if not session.role and self._of_entries:
+            self._assign_role_of_entry(session, {role for index in since for role in self.plan.timeline[index].roles})
+        session.anchors[anchor] = now
         for index in self._until.get(anchor, ()):
-            for each in session.timeline.pop(index, ()):
-                each.cancelled = True
-        for index in self._since.get(anchor, ()):
-            if index in session.timeline:
-                continue
-            entry = self.plan.timeline[index]
-            self._causes += 1
-            started = [
-                DueEvent(
-                    now + self._scaled(session.node, entry.after + seq * entry.gap),
-                    session,
-                    (entry.channel, f"timeline {index}.0", ""),
-                    entry.deliver,
-                    (self._causes, seq, 0),
-                    after=entry.after + seq * entry.gap,
-                    place=len(self._places) + index,
-                    cause=self._causes,
-                )
-                for seq in range(entry.count)
-            ]
-            session.timeline[index] = started
-            yield from started
+            if self._is_for(session, index):
+                for each in session.timeline.pop(index, ()):
+                    each.cancelled = True
+        for index in since:
+            if self._is_for(session, index):
+                self._start_entry(session, index, now)
+
+    def on_subscription(self, session: LiveSession, step: str, channel: str, now: float) -> None:
+        """End and start the timeline entries of a subscription, and those of the channels that it covers."""
+        self.on_anchor(session, step, now)
+        for anchor in self._of_channels:
+            name, _, of = anchor.partition(" ")
+            if name == step and channel in (of, "/**"):
+                self.on_anchor(session, anchor, now)
+
+    def _assign_role_of_entry(self, session: LiveSession, waited_for: set[str]) -> None:
+        """Give a session the role of an entry, if nothing else assigns it and no other such role has fewer sessions."""
+        among = [each for each in self._of_entries if each in waited_for]
+        if among:
+            role = min(among, key=lambda each: self._turn(session.node, each))
+            fewest = min(self._sessions_with(session.node, each) for each in self._of_entries)
+            if self._sessions_with(session.node, role) == fewest:
+                self._assign(session, role, in_turn=True)
+
+    def _is_for(self, session: LiveSession, index: int) -> bool:
+        roles = self.plan.timeline[index].roles
+        return not roles or session.role in roles
+
+    def _start_entry(self, session: LiveSession, index: int, at: float) -> None:
+        if index in session.timeline:
+            return
+        entry = self.plan.timeline[index]
+        self._causes += 1
+        session.timeline[index] = [
+            DueEvent(
+                at + self._scaled(session.node, entry.after + seq * entry.gap),
+                session,
+                (entry.channel, f"timeline {index}.0", ""),
+                entry.deliver,
+                (self._causes, seq, 0),
+                after=entry.after + seq * entry.gap,
+                place=len(self._places) + index,
+                cause=self._causes,
+            )
+            for seq in range(entry.count)
+        ]
+        self._started += session.timeline[index]
+
+    @property
+    def has_started(self) -> bool:
+        """True if timeline entries have started since the last call of `take_started`."""
+        return bool(self._started)
+
+    def take_started(self) -> list[DueEvent]:
+        """Return the notifications of the timeline entries that have started since the last call."""
+        started, self._started = self._started, []
+        return started
+
+
+def _by_batch(events: list[DueEvent]) -> list[DueEvent]:
+    """Move the notifications of a batch to the place of its first one."""
+    first: dict[object, int] = {}
+    places = [place if each.batch is None else first.setdefault(each.batch, place) for place, each in enumerate(events)]
+    return [event for _, event in sorted(zip(places, events, strict=True), key=lambda each: each[0])]
 
 
 def _credentials(names: Iterable[str]) -> list[str]:

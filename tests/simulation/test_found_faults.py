@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.plan import Answer, ClientPlan, Operation, Options, Plan, PlannedEvent, Step
+from tests.simulation.plan import Answer, ClientPlan, Operation, Options, Plan, PlannedEvent, PlannedFault, Step
 from tests.simulation.shrinking import broken_promises
 
 
@@ -73,5 +73,34 @@ def test_notifications_of_an_acknowledged_client_that_were_not_written_when_its_
             Step(0.1, "b", "call", ["op0", 1]),
             Step(0.2, "b", "fail", 1),
         ),
+    )
+    assert broken_promises(plan) == []
+
+
+def test_a_session_is_not_ended_by_its_own_start_if_all_other_provisional_sessions_have_a_client() -> None:
+    # the engine fails with KeyError: 3
+    plan = Plan(
+        operations=(Operation("op0"),),
+        clients=(ClientPlan("a", "websocket"), ClientPlan("b")),
+        steps=(
+            Step(0.0, "a", "connect"),
+            Step(0.1, "b", "call", ["op0", 1]),
+        ),
+        options=Options(max_provisional=1),
+    )
+    assert broken_promises(plan) == []
+
+
+def test_a_client_that_a_fault_ends_gets_no_later_notification_of_the_publish_at_speed_0() -> None:
+    # a receives ('/a', 'op2 1.0', ''), which is not for it or which it has received before
+    plan = Plan(
+        operations=(Operation("op2", "publish", (Answer((PlannedEvent("/a", 0.3),)),)),),
+        clients=(ClientPlan("a"),),
+        steps=(
+            Step(0.0, "a", "connect"),
+            Step(0.1, "", "speed", 0.0),
+            Step(0.2, "a", "call", ["op2", 23]),
+        ),
+        faults=(PlannedFault("op2 1", "disconnect", 1),),
     )
     assert broken_promises(plan) == []

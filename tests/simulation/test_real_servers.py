@@ -28,10 +28,10 @@ from tests.simulation.real_servers import (
 )
 from tests.simulation.socket_run import AllowedDifferences
 
-SAMPLE = (28, 46, 127, 340, 412)
+SAMPLE = (13, 28, 146, 156, 194)
 """Seeds that have all kinds of steps, clients and outputs together."""
 
-ON_SERVERS = [("serve", 340), ("serve", 412), ("uvicorn", 28), ("uvicorn", 46), ("granian", 127)]
+ON_SERVERS = [("serve", 156), ("serve", 194), ("uvicorn", 13), ("uvicorn", 146), ("granian", 28)]
 """Not all seeds on all servers, for speed. `make simulate SOCKETS=9` plays nine seeds on each server."""
 
 
@@ -41,7 +41,7 @@ def test_a_server_sends_the_bytes_of_the_engine(server: str, seed: int, tmp_path
     assert (found, count > 90) == ("", True)
 
 
-@pytest.mark.parametrize("seed", [28, 340])
+@pytest.mark.parametrize("seed", [28, 156])
 def test_mitmdump_sends_the_bytes_of_the_engine(seed: int, tmp_path: Path):
     found, count = compared(SERVERS["mitmdump"].serving, seed, tmp_path)
     assert (found, count > 90) == ("", True)

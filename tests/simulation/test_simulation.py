@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from tests.simulation.__main__ import main, report_failure
 from tests.simulation.generation import FEATURES, plan_of
-from tests.simulation.plan import Step
+from tests.simulation.plan import FaultName, Identity, Step, Trigger
 from tests.simulation.planted_faults import planted
 from tests.simulation.runs import Totals, bytes_of, differences, run_seed
+from tests.simulation.transports import TRANSPORTS
 from tests.simulation.world import World, play
 
 PART = 88
@@ -51,9 +53,17 @@ def test_the_memory_of_sessions_is_released():
 
 
 def test_all_features_are_used():
-    used = {step.do for seed in range(300) for step in plan_of(seed).steps}
-    assert len(used) >= 20
-    assert len(FEATURES) >= 30
+    plans = [plan_of(seed) for seed in range(300)]
+    steps = [step for plan in plans for step in plan.steps]
+    assert len({step.do for step in steps if step.client}) >= 20
+    assert {step.do for step in steps if not step.client} == {
+        *("sleep", "push", "reload", "edit", "reset", "restart", "crash", "speed")
+    }
+    assert {client.transport for plan in plans for client in plan.clients} == {*TRANSPORTS}
+    assert {client.identity for plan in plans for client in plan.clients} == {*get_args(Identity)}
+    assert {operation.trigger for plan in plans for operation in plan.operations} == {*get_args(Trigger)}
+    assert {fault.action for plan in plans for fault in plan.faults} == {*get_args(FaultName)}
+    assert len(FEATURES) >= 35
 
 
 def test_the_command_plays_one_seed_and_prints_totals(capsys: pytest.CaptureFixture[str]):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
@@ -53,8 +52,13 @@ class World:
         self.late = late
         """True if the servers are called only once, when clients wake up."""
         self.scenario: CompiledScenario = plan.compiled()
+        self._edited: set[int] = set()
+        self._edited_scenario: CompiledScenario | None = None
+        """The scenario after an edit, and the servers that have loaded it."""
         self.history: History = []
         self.now = START
+        self.asleep = False
+        """True while no client does anything; a slow one is done when it wakes up."""
         self.stopping: int | None = None
         """The server that accepts no requests now, because it stops."""
         self._nonce, self._restarts = nonce, 0
@@ -84,7 +88,14 @@ class World:
             node=f"n{node}" if options.nodes > 1 else None,
         )
         self._restarts += 1
-        return Backend(self.scenario, settings, nonce=f"{self._nonce}{node}-{self._restarts}")
+        return Backend(self._scenario_of(node), settings, nonce=f"{self._nonce}{node}-{self._restarts}")
+
+    def _scenario_of(self, node: int) -> CompiledScenario:
+        if node not in self._edited:
+            return self.scenario
+        if self._edited_scenario is None:
+            self._edited_scenario = self.plan.edited().compiled()
+        return self._edited_scenario
 
     # ------------------------------------------------------------------ time
     def after(self, seconds: float, task: Task) -> None:
@@ -107,8 +118,8 @@ class World:
             heapq.heappop(tasks)[2]()
             self.react()
 
-    def _advance(self, until: float, *, asleep: bool = False) -> None:
-        """Call the servers at their deadlines, the earliest first; `asleep` if no client does anything meanwhile."""
+    def _advance(self, until: float) -> None:
+        """Call the servers at their deadlines, the earliest first."""
         calls = 0
         nodes = self.nodes
         while True:
@@ -117,14 +128,14 @@ class World:
                 deadline = backend.deadline()
                 if deadline is not None and (at is None or deadline < at):
                     first, at = node, deadline
-            if at is None or at > until or (self._tasks and not asleep and self._tasks[0][0] < at):
+            if at is None or at > until or (self._tasks and not self.asleep and self._tasks[0][0] < at):
                 return
             calls = calls + 1 if at <= self.now else 0
             if calls > _MAX_IDLE_CALLS:
                 raise Stalled(f"node {first} is due at {at} after {calls} calls at {self.now}")
             self.now = max(self.now, at)
             self.do(first, nodes[first].advance(self.now))
-            if not asleep:
+            if not self.asleep:
                 self.react()
 
     def react(self) -> None:
@@ -207,15 +218,17 @@ class World:
     def change(self, what: str, value: JSON) -> None:
         """Perform a step of the environment."""
         self.actions += 1
-        node = value if what in ("restart", "crash", "reset", "reload") and isinstance(value, int) else 0
+        node = value if what in ("restart", "crash", "reset", "reload", "edit") and isinstance(value, int) else 0
         node = min(node, len(self.nodes) - 1)
         backend = self.nodes[node]
         if what == "sleep":
             self._sleep(float(str(value)))
             return
         self.history.append(Changed(self.now, node, what, value))
-        if what == "reload":
-            self.do(node, Control(backend).replace(self.scenario, now=self.now))
+        if what in ("reload", "edit"):
+            if what == "edit":
+                self._edited ^= {node}
+            self.do(node, Control(backend).replace(self._scenario_of(node), now=self.now))
         elif what == "reset":
             self._note_given_up(backend)
             self.do(node, Control(backend).reset(now=self.now))
@@ -235,11 +248,13 @@ class World:
         end = self.now + seconds
         self._slept += seconds
         self.history.append(Changed(self.now, 0, "sleep", seconds))
+        self.asleep = True
         if not self.late:
-            self._advance(end, asleep=True)
+            self._advance(end)
         self.now = end
         for node, backend in enumerate(self.nodes):
             self.do(node, backend.advance(end))
+        self.asleep = False
 
     def _restart(self, node: int, *, graceful: bool) -> None:
         if graceful:
@@ -304,11 +319,3 @@ def play(plan: Plan, *, nonce: str = "", late: bool = False) -> World:
     world = World(plan, nonce=nonce, late=late)
     world.play()
     return world
-
-
-def parsed(text: bytes | str) -> JSON:
-    """Return a JSON text as a value; other texts as text."""
-    if text[:1] in (b"{", b"[", "{", "["):
-        found: JSON = json.loads(text)
-        return found
-    return text.decode(errors="replace") if isinstance(text, bytes) else text

@@ -191,6 +191,18 @@ def test_a_role_that_waits_for_a_later_anchor_is_not_passed_over(conversation: T
     b.receives((0.0, "/c", 2))
 
 
+def test_a_subscription_to_several_channels_starts_their_entries_in_the_order_of_the_scenario(
+    conversation: Talk,
+) -> None:
+    channels = [f"/{name}" for name in "hbfdagce"]
+    roles = "roles: {" + ", ".join(f"of-{channel[1:]}: {{}}" for channel in channels) + "}\n"
+    entries = [f"as: of-{each[1:]}, since: {{subscribe: {each}}}, channel: {each}, data: 1" for each in channels]
+    talk = conversation(timeline(*entries, head=roles))
+    a = talk.client().connects("/**")
+    a.receives((0.0, "/h", 1))
+    assert roles_of(talk) == ["of-h"]
+
+
 @pytest.mark.parametrize(
     "head",
     [
