@@ -13,6 +13,8 @@ from cometreel.scenario import dump, loads
 from tests.simulation.recording_round_trip import DOCUMENTED, cuts_of, round_trip
 
 SEEDS = range(48)
+RARE = (256, 263, 291, 352)
+"""Seeds in which only the reference number joins a notification to its request."""
 RECORD_PAGE = Path(__file__).parents[2] / "docs" / "record.md"
 
 
@@ -30,29 +32,26 @@ def test_the_limits_that_explain_a_difference_are_documented(limit: str):
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
-FAULTS: dict[str, tuple[int, Plant]] = {
-    "the cookies of replies to upgrades are not recorded": (
-        7,
-        lambda patch: patch.setattr(recorder, "_HANDED_OUT", frozenset()),
+FAULTS: dict[str, Plant] = {
+    "the cookies of replies to upgrades are not recorded": lambda patch: patch.setattr(
+        recorder, "_HANDED_OUT", frozenset()
     ),
-    "messages of WebSockets are not recorded": (
-        1,
-        lambda patch: patch.setattr(recorder.Recorder, "frame", lambda *_, **__: None),
+    "messages of WebSockets are not recorded": lambda patch: patch.setattr(
+        recorder.Recorder, "frame", lambda *_, **__: None
     ),
-    "all sessions are one": (0, lambda patch: patch.setattr(identities.Identities, "session", lambda *_: 0)),
-    "each notification is for its asker": (
-        10,
-        lambda patch: patch.setattr(receivers.NotificationReceivers, "of", lambda *_: None),
+    "all sessions are one": lambda patch: patch.setattr(identities.Identities, "session", lambda *_: 0),
+    "each notification is for its asker": lambda patch: patch.setattr(
+        receivers.NotificationReceivers, "of", lambda *_: None
     ),
-    "references join nothing": (22, lambda patch: patch.setattr(correlation, "_references", lambda *_: iter(()))),
-    "delays are too long": (0, lambda patch: patch.setattr(drafts, "duration", lambda seconds: f"{seconds + 90}s")),
+    "references join nothing": lambda patch: patch.setattr(correlation, "_references", lambda *_: iter(())),
+    "delays are too long": lambda patch: patch.setattr(drafts, "duration", lambda seconds: f"{seconds + 90}s"),
 }
 
 
-@pytest.mark.parametrize(("seed", "plant"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_of_the_recording_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, plant: Plant):
+@pytest.mark.parametrize("plant", FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_of_the_recording_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plant: Plant):
     plant(monkeypatch)
-    assert round_trip(seed, tmp_path).differences
+    assert any(round_trip(seed, tmp_path).differences for seed in (*SEEDS, *RARE))
 
 
 @pytest.mark.parametrize("seed", [1, 12])
