@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> int:
         if totals.actions // _REPORTED_AFTER > reported:
             reported = totals.actions // _REPORTED_AFTER
             print(f"{totals.actions} of {given.actions} actions, {_cost(totals, started)}", file=sys.stderr, flush=True)
-    print(trips)
-    print(f"{totals} in {_cost(totals, started)}, {engine_form()}", flush=True)
+    print(f"{totals} in {_cost(totals, started)}, {engine_form()}")
+    print(trips, flush=True)
     first = given.first if given.seed is None else given.seed
     if given.sockets and not check_servers(range(first, first + given.sockets)):
         return 1
