@@ -212,6 +212,10 @@ class RequestParser:
         """Parse for this connection from now on."""
         self._receiver = receiver
 
+    def discard(self) -> None:
+        """Free this parser: it and that of httptools refer to each other, so only the garbage collector would."""
+        del self._http, self._receiver
+
     @property
     def is_idle(self) -> bool:
         """True between two requests, if this parser can be used for another connection."""
@@ -248,7 +252,10 @@ class RequestParser:
             reason = error.__context__ if isinstance(error, HttpParserCallbackError) else None
             if not isinstance(reason, RequestRejected):
                 reason = RequestRejected(400, 2, f"the request is not valid HTTP: {reason or error}")
-            raise reason from None
+            try:
+                raise reason from None
+            finally:
+                del reason  # its traceback refers to this call
 
     def _feed(self, data: bytes | memoryview) -> int | None:
         """Pass data to httptools; return the end of a head that offers an upgrade, None if there is none."""

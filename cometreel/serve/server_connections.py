@@ -22,13 +22,7 @@ from cometreel.serve.app import ReplayApp
 from cometreel.serve.asgi import reply_fields
 from cometreel.serve.asgi_bridge import MAX_BUFFERED, AsgiRequest
 from cometreel.serve.request_body import BodyRefused, announced_too_long, decoded_body, is_too_long, too_long
-from cometreel.serve.request_parser import (
-    HEAD_END,
-    IncomingRequest,
-    ParsedHead,
-    RequestParser,
-    RequestRejected,
-)
+from cometreel.serve.request_parser import HEAD_END, IncomingRequest, ParsedHead, RequestParser, RequestRejected
 from cometreel.serve.response_writer import (
     CLOSE_FIELD,
     CONTINUE,
@@ -153,7 +147,7 @@ class HttpConnection(PausableConnection):
             parser.feed(data)
         except RequestRejected as rejected:
             self._refuse(rejected, parser.incoming)
-            self._parser = None
+            self._discard_parser()
             return
         if parser.is_idle:
             self._parser = None
@@ -204,7 +198,8 @@ class HttpConnection(PausableConnection):
         """Tell the engine, or the application, that the client is gone; forget the requests that wait."""
         context, request_id, answered_id = self._context, self._request_id, self._answered_id
         context.connections.discard(self)
-        self._queue = self._incoming = self._parser = self._unwritten = self._head = None
+        self._discard_parser()
+        self._queue = self._incoming = self._unwritten = self._head = self._refused = None
         self._request_id, self._answered_id, self.read_deadline, self.write_deadline = 0, 0, inf, inf
         if self._bridge is not None:
             self._bridge.disconnected()
@@ -265,11 +260,17 @@ class HttpConnection(PausableConnection):
         """Hand the transport over to a WebSocket."""
         context, transport = self._context, self._flushed()
         context.connections.discard(self)
-        self._parser, self.read_deadline = None, inf
+        self._discard_parser()
+        self.read_deadline = inf
         socket = WebSocketConnection(context, transport, head)
         context.connections.add(socket)
         transport.set_protocol(socket)
         socket.open(rest)
+
+    def _discard_parser(self) -> None:
+        if self._parser is not None:
+            self._parser.discard()
+            self._parser = None
 
     # ------------------------------------------------------------------ turns
     def _flushed(self) -> asyncio.Transport:

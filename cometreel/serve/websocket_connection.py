@@ -199,7 +199,7 @@ class WebSocketConnection(PausableConnection):
         head, context = self.head, self._context
         target = head.path + (f"?{head.query}" if head.query else "")
         fields = WebSocketHeaders((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields)
-        response = ServerProtocol(logger=protocol_logger).accept(Upgrade(target, fields))
+        response = self._protocol.accept(Upgrade(target, fields))
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._transport.write(response.serialize())
             self._is_closing = True
@@ -357,13 +357,15 @@ class WebSocketConnection(PausableConnection):
 
     # ------------------------------------------------------------------ the transport
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the handler that the client is gone."""
+        """Tell the handler that the client is gone; end circular references, as the garbage collector runs rarely."""
         self.lost = True
         self._context.connections.discard(self)
         self.read_deadline = self.write_deadline = inf
         self._wake()
+        self._protocol.parser.close()
         if hasattr(self, "_handler"):
             self._handler.closed(NO_CODE if self.is_accepted else ABNORMAL)
+            del self._handler
 
     def pause_writing(self) -> None:
         """Let further messages wait, and read nothing: the client does not read."""

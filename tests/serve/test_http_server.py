@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
+from websockets.server import ServerProtocol
 
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
+from cometreel.serve.request_parser import RequestParser
+from cometreel.serve.server_connections import HttpConnection
 from cometreel.serve.server_context import ServerContext
+from cometreel.serve.websocket_connection import ReplayWebSocket, WebSocketConnection
 from tests.serve.conftest import SCENARIO
 from tests.serve.memory_transport import MemoryTransport, connected, settled
 
@@ -94,3 +99,42 @@ def test_other_connections_have_their_turn_between_many_pipelined_requests():
             return [first, between, greedy.data.count(b"a page")]
 
     assert asyncio.run(counted()) == [16, 1, 100]
+
+
+UPGRADE = (
+    b"GET /api/v2/notifications HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+CLOSE_FRAME = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [UPGRADE, UPGRADE + CLOSE_FRAME, UPGRADE + b"\xff", b"POST /a HTTP/1.1\r\nHost", b"no HTTP\r\n\r\n"],
+    ids=["WebSocket", "closed WebSocket", "failed WebSocket", "half a request", "invalid request"],
+)
+def test_a_lost_connection_is_freed_without_the_garbage_collector(sent: bytes):
+    """It runs rarely, because traversing the sessions takes long."""
+
+    async def lost(context: ServerContext) -> None:
+        transport = connected(context)
+        transport.receive(sent)
+        await settled(transport)
+        transport.lose()
+        del transport.protocol  # asyncio's transports do this, too
+
+    async def left() -> list[str]:
+        async with replay_app(loads(SCENARIO))() as app:
+            context = ServerContext(app, Limits(2), asyncio.get_running_loop())
+            gc.collect()
+            known = {id(each) for each in gc.get_objects()}
+            gc.disable()
+            try:
+                await lost(context)
+                new = (each for each in gc.get_objects() if id(each) not in known)
+                kinds = (HttpConnection, WebSocketConnection, ReplayWebSocket, RequestParser, ServerProtocol)
+                return [type(each).__name__ for each in new if isinstance(each, kinds)]
+            finally:
+                gc.enable()
+
+    assert asyncio.run(left()) == []
