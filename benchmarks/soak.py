@@ -30,7 +30,7 @@ from benchmarks.servers import serve
 
 MINUTES = 60.0
 HALF = 0.5  # of one processor
-FIRST_RATE = 50.0  # exchanges per second
+FIRST_RATE = 50.0  # exchanges per second; the lowest rate, too
 CLIENTS = 300
 SAMPLES = 360  # in all
 RAMP = 0.1
@@ -104,7 +104,8 @@ async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], So
             samples.append(Sample(now - begin, server.memory() / 1e6, server.descriptors(), rate, used))
             if now - begin < RAMP * seconds and not is_limited and len(samples) > 1:
                 is_limited = rate < KEPT * clients.rate
-                clients.rate = HALF * rate if is_limited else clients.rate * min(2.0, max(0.5, HALF / max(used, 0.01)))
+                faster = clients.rate * min(2.0, max(0.5, HALF / max(used, 0.01)))
+                clients.rate = max(FIRST_RATE, HALF * rate if is_limited else faster)  # a sample may have no exchange
             done, cpu, at = total, spent, now
     finally:
         for each in running:
