@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import socket
 import sys
 import threading
 import time
@@ -146,12 +145,6 @@ def await_log(process: Process, pattern: str) -> None:
     while not re.search(pattern, process.err.read_text()):
         assert time.monotonic() < end, f"{process.name} did not say {pattern!r}"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """Return a free port of the loopback interface."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def counts(url: str) -> dict[str, int]:

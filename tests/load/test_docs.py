@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.load.conftest import ROOT, free_port
+from benchmarks.stubs import free_port
+from tests.load.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "load.md").read_text()
 BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.stubs import free_port
 from cometreel.load import Owners
 from cometreel.locust_agents.scenario_script import read_script
-from tests.load.conftest import SCENARIOS, Start, free_port, requests
+from tests.load.conftest import SCENARIOS, Start, requests
 
 NAMES = ("request_agent_stats", "subscribe", "add_and_pull")
 HOLDS = ("--reel-limit", "error == 0", "--reel-limit", "unexpected == 0", "--reel-limit", "session lost == 0")

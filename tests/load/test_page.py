@@ -13,8 +13,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from benchmarks.stubs import free_port
 from demo.processes import TIMEOUT
-from tests.load.conftest import MIX, OWNERS, Start, await_log, free_port
+from tests.load.conftest import MIX, OWNERS, Start, await_log
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.stubs import free_port
 from demo.processes import TIMEOUT
-from tests.load.conftest import LOADTESTS, MIX, OWNERS, Start, await_log, counts, free_port
+from tests.load.conftest import LOADTESTS, MIX, OWNERS, Start, await_log, counts
 
 CTRL_C = b"\x03"
 RATE = ("--reel-rate", 40, "--reel-patience", "6s", "--reel-late", "4s", *MIX, *OWNERS)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.load.conftest import MIX, OWNERS, Start, await_log, counts, failures, free_port, requests
+from benchmarks.stubs import free_port
+from tests.load.conftest import MIX, OWNERS, Start, await_log, counts, failures, requests
 
 SHAPE = ("-u", 12, "-r", 12, "--reel-patience", "2s", "--reel-spacing", "constant", *MIX, *OWNERS)
 LOOPBACK = ("--master-host", "127.0.0.1")

@@ -35,6 +35,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mitmproxy import certs
 from mitmproxy.net import encoding as codings
 
+from benchmarks.stubs import free_port
+
 ADDONS = Path(__file__).parents[2] / "proxy_addons"
 PATIENCE = 30.0  # seconds; long enough for a busy machine
 
@@ -165,12 +167,6 @@ def _in_terminal(command: list[str], log: Path) -> subprocess.Popen[bytes]:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONUNBUFFERED": "1", "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-
-
-def free_port() -> int:
-    """Return a free port, for the program that doesn't print its port."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def answers(port: int) -> bool:

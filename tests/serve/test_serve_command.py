@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.stubs import free_port
 from cometreel.cli import ExitCode, run
 from demo.peers import ROOT
 from demo.processes import Process
@@ -157,11 +158,6 @@ def test_a_port_in_use_is_reported_with_its_number(scenario: Path, capsys: pytes
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 def _runnable(command: str) -> str:
     """Make the command wait for the URL of a server, and end the output of curl with a newline."""
     if command.endswith("&"):
@@ -173,7 +169,7 @@ def _runnable(command: str) -> str:
 def test_the_commands_of_the_documentation_do_what_it_shows(tmp_path: Path, blocks: tuple[int, ...]):
     """Each block is run on a free port."""
     shown = [re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)[number] for number in blocks]
-    port = str(_free_port())
+    port = str(free_port())
     lines = re.sub(r"\b808[01]\b|\b8443\b", port, "".join(shown)).splitlines()
     expected = [line for line in lines if not line.startswith("$ ")]
     script = ["trap 'kill $(jobs -p); wait' EXIT"]
