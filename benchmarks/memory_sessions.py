@@ -55,21 +55,22 @@ def _open(context: ServerContext, last: list[bytes]) -> HttpConnection:
     """Open a session and hold its poll."""
     connection = HttpConnection(context)
     connection.connection_made(CapturingTransport(last))
-    handshake = handshake_message()
-    connection.data_received(post(PATH, json.dumps([handshake]).encode()).request)
-    context.replies.write()
+
+    def send(message: dict[str, object], **headers: str) -> None:
+        connection.data_received(post(PATH, json.dumps([message]).encode(), **headers).request)
+        context.replies.write()
+
+    send(handshake_message())
     head, _, body = last.pop().partition(b"\r\n\r\n")
     cookies = "; ".join(cookie.decode() for cookie in SET_COOKIE.findall(head))
-    connect = {
+    connect: dict[str, object] = {
         "channel": "/meta/connect",
         "connectionType": "long-polling",
         "clientId": json.loads(body)[-1]["clientId"],
     }
-    connection.data_received(post(PATH, json.dumps([connect]).encode(), Cookie=cookies).request)
-    context.replies.write()
+    send(connect, Cookie=cookies)
     last.pop()  # the first poll is answered at once
-    connection.data_received(post(PATH, json.dumps([connect]).encode(), Cookie=cookies).request)
-    context.replies.write()
+    send(connect, Cookie=cookies)
     assert not last, "the poll was not held"
     return connection
 

@@ -115,7 +115,7 @@ class Backend:
     def _on_end(self, session: Session) -> None:
         """Report the notifications that a session can't get because it ended, and release its role."""
         self._router.on_end(session, self._time)
-        if session.role is not None or session.anchors:
+        if session.role is not None or session.anchors:  # few of the sessions that end have one
             self._give_up_entries(session, self._handler.on_end(session))
 
     @property
@@ -395,11 +395,9 @@ def _limit(until: float) -> Ticks:
 
 
 def _with_fields(reply: Reply, fields: ReplyFields) -> Reply:
-    return (
-        Reply(reply.request_id, reply.status, Headers((*reply.headers.fields, *fields)), reply.body)
-        if fields
-        else reply
-    )
+    if not fields:
+        return reply
+    return Reply(reply.request_id, reply.status, Headers((*reply.headers.fields, *fields)), reply.body)
 
 
 def _add_fields(timer: TimerHandle[Action], fields: ReplyFields) -> None:

@@ -53,7 +53,7 @@ from cometreel.scenario import (
 )
 from cometreel.scenario.files import without_garbage_collection
 
-__all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
+__all__ = ["Distilled", "distill", "distill_events"]
 
 _META = ("handshake", "connect", "disconnect", "subscribe", "unsubscribe", "publish")
 _TRANSPORTS = ("long-polling", "callback-polling", "websocket")

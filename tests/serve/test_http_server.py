@@ -16,6 +16,8 @@ from cometreel.serve.server_context import ServerContext
 from cometreel.serve.websocket_connection import ReplayWebSocket, WebSocketConnection
 from tests.serve.conftest import SCENARIO
 from tests.serve.memory_transport import MemoryTransport, connected, settled
+from tests.serve.test_raw_requests import frame
+from tests.serve.test_websocket_connection import CLOSE, UPGRADE
 
 
 def written(request: bytes) -> MemoryTransport:
@@ -101,16 +103,18 @@ def test_other_connections_have_their_turn_between_many_pipelined_requests():
     assert asyncio.run(counted()) == [16, 1, 100]
 
 
-UPGRADE = (
-    b"GET /api/v2/notifications HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-CLOSE_FRAME = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
+WEBSOCKET = UPGRADE % (b"/api/v2/notifications", b"")
 
 
 @pytest.mark.parametrize(
     "sent",
-    [UPGRADE, UPGRADE + CLOSE_FRAME, UPGRADE + b"\xff", b"POST /a HTTP/1.1\r\nHost", b"no HTTP\r\n\r\n"],
+    [
+        WEBSOCKET,
+        WEBSOCKET + frame(CLOSE, b"\x03\xe8"),
+        WEBSOCKET + b"\xff",
+        b"POST /a HTTP/1.1\r\nHost",
+        b"no HTTP\r\n\r\n",
+    ],
     ids=["WebSocket", "closed WebSocket", "failed WebSocket", "half a request", "invalid request"],
 )
 def test_a_lost_connection_is_freed_without_the_garbage_collector(sent: bytes):

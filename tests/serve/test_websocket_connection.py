@@ -17,10 +17,9 @@ from cometreel.serve.websocket_connection import WebSocketConnection
 from cometreel.wire import Accept, Drop, Effect, Frame, Headers, Reply, Request
 from tests.scripted_engines import IdleEngine
 from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
-from tests.serve.test_raw_requests import frame
+from tests.serve.test_raw_requests import WEBSOCKET, frame
 
-KEY = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-UPGRADE = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b" + KEY + b"\r\n"
+UPGRADE = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b" + WEBSOCKET + b"\r\n"
 ACCEPTED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"

@@ -21,7 +21,7 @@ import pytest
 from benchmarks.stubs import free_port
 from cometreel.engine.driver import Driver
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import CompiledScenario, loads
+from cometreel.scenario import loads
 from cometreel.serve import replay_app, serve_in_background, settings_for
 from cometreel.serve.admin.auth import AdminAuth
 from cometreel.serve.admin.on_demand import admin_factory
@@ -77,11 +77,6 @@ class WritingWorld(World):
     The kernel takes the bytes of a client that reads late. So a slow client receives late, and the server goes on.
     """
 
-    def __init__(self, plan: Plan, scenario: CompiledScenario) -> None:
-        super().__init__(plan)
-        self.scenario = scenario
-        self.nodes = [self._backend(0)]
-
     def send(self, client: Client, request: Request, meaning: Meaning) -> None:
         """Let a request reach the server from the address of its client."""
         super().send(client, replace(request, address=address_of(client.plan.name)), meaning)
@@ -103,7 +98,7 @@ class WritingWorld(World):
 def played_in_memory(plan: Plan, scenario: Path) -> World:
     """Write the scenario of a plan to a file, and play the plan with this file in memory."""
     scenario.write_text(plan.scenario().dump(), "utf-8")
-    world = WritingWorld(plan, loads(scenario.read_text("utf-8"), scenario.name))
+    world = WritingWorld(plan, scenario=loads(scenario.read_text("utf-8"), scenario.name))
     world.play()
     return world
 

@@ -165,9 +165,7 @@ def round_trip(seed: int, folder: Path, length: int = 40) -> RoundTrip:
     record(recorded.history, journal)
     distilled = distill(journal)
     text = dump(distilled.file)
-    replayed = World(_as_replayed(plan, journal))
-    replayed.scenario = loads(text)
-    replayed.nodes = [replayed._backend(0)]
+    replayed = World(_as_replayed(plan, journal), scenario=loads(text), nonce="replayed ")
     replayed.play()
     before, after = received(recorded), received(replayed)
     reasons = [*_reasons(plan, recorded.history, before, after, distilled)]

@@ -421,7 +421,8 @@ class SocketRun:
 def _first_difference(one: str, other: str) -> tuple[str, str]:
     """Return two texts from shortly before their first difference on."""
     place = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
-    return tuple(f"…{each[max(0, place - 60) : place + 120]}…" for each in (one, other))  # type: ignore[return-value]
+    shown = slice(max(0, place - 60), place + 120)
+    return f"…{one[shown]}…", f"…{other[shown]}…"
 
 
 def difference(served: ServedReplay, history: History, scenario: str) -> tuple[str, int]:

@@ -45,13 +45,15 @@ class Stalled(Exception):
 
 
 class World:
-    """Servers and clients in virtual time."""
+    """Servers and clients in virtual time. `scenario` replaces that of the plan."""
 
-    def __init__(self, plan: Plan, *, nonce: str = "", late: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, *, scenario: CompiledScenario | None = None, nonce: str = "", late: bool = False
+    ) -> None:
         self.plan = plan
         self.late = late
         """True if the servers are called only once, when clients wake up."""
-        self.scenario: CompiledScenario = plan.compiled()
+        self.scenario: CompiledScenario = scenario or plan.compiled()
         self._edited: set[int] = set()
         self._edited_scenario: CompiledScenario | None = None
         """The scenario after an edit, and the servers that have loaded it."""
