@@ -44,6 +44,12 @@ PURE = {
     ),
     "tests/packaging/test_distributions.py": "it tests another installation, which PYTHONPATH hides",
     "tests/simulation/test_planted_faults.py": "it replaces functions, which compiled code calls directly",
+    "tests/simulation/test_simulation.py::test_the_command_prints_a_failing_seed_as_a_test": (
+        "it replaces functions, which compiled code calls directly"
+    ),
+    "tests/unit/cli/test_addons.py::test_with_a_name_only_its_path_is_printed": (
+        "the compiled engine is not an editable installation, whose addons are those of the sources"
+    ),
     "tests/simulation/test_load_ledger.py::test_a_planted_fault_is_noticed": (
         "it replaces functions, which compiled code calls directly"
     ),

@@ -239,6 +239,10 @@ class SocketConnection(Protocol):
     head: ParsedHead
 
     @property
+    def is_paused(self) -> bool:
+        """True while the client does not read."""
+
+    @property
     def secure(self) -> bool:
         """True for TLS."""
 
@@ -317,7 +321,9 @@ class AsgiWebSocket:
             self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def resumed(self) -> None:
-        """Nothing to do: `_send` waits for this itself."""
+        """Read on, unless the application has messages to take; `_send` waits for this itself."""
+        if not self._received:
+            self._connection.resume_reading()
 
     def _put(self, message: Message) -> None:
         self._received.append(message)
@@ -349,7 +355,7 @@ class AsgiWebSocket:
             self._changed.clear()
             await self._changed.wait()
         message = self._received.popleft()
-        if not self._received:
+        if not self._received and not self._connection.is_paused:
             self._connection.resume_reading()
         return message
 

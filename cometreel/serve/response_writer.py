@@ -39,6 +39,7 @@ _CLOSE_LINE: Final = b"connection: close\r\n"
 _NOT_IN_NAME = re.compile(rb"[\x00-\x1f\x7f()<>@,;:\[\]={} \t\\\"]")
 _NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_BATCH: Final = 16  # replies
+_MAX_BATCH_BYTES: Final = 64 * 1024  # as much as a transport takes until it reports that the client does not read
 _OVERHEAD: Final = 500  # bytes of a cached head besides its text
 
 _HEADS: BoundedCache[tuple[object, ...], bytes] = BoundedCache(8_000_000)
@@ -56,11 +57,12 @@ class ReplyBatch:
     connections, such as a browser or a load generator, is awake when the second reply of a batch is written.
     """
 
-    __slots__ = ("_loop", "_replies")
+    __slots__ = ("_loop", "_replies", "_size")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._replies: list[tuple[asyncio.WriteTransport, bytes]] = []
+        self._size = 0  # bytes of these replies
 
     def add(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Add a reply. A full batch is written at once."""
@@ -68,13 +70,14 @@ class ReplyBatch:
         if not replies:
             self._loop.call_soon(self.write)
         replies.append((transport, data))
-        if len(replies) >= _MAX_BATCH:
+        self._size += len(data)
+        if len(replies) >= _MAX_BATCH or self._size >= _MAX_BATCH_BYTES:
             self.write()
 
     def write(self) -> None:
         """Write the replies, except to clients that are gone."""
         if self._replies:
-            replies, self._replies = self._replies, []
+            replies, self._replies, self._size = self._replies, [], 0
             for transport, data in replies:
                 if not transport.is_closing():
                     transport.write(data)

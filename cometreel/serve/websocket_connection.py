@@ -87,6 +87,8 @@ class ReplayWebSocket:
         """Send the frames that waited."""
         while self._unsent and not self._connection.is_paused:
             self._perform_now(self._unsent.popleft())
+        if not self._connection.is_paused:
+            self._connection.resume_reading()
 
     def closed(self, code: int, reason: str = "") -> None:
         """Tell the engine, once; frames that were not sent count as not delivered."""
@@ -369,6 +371,7 @@ class WebSocketConnection(PausableConnection):
 
     def pause_writing(self) -> None:
         """Let further messages wait, and read nothing: the client does not read."""
+        self.pause_reading()
         self.write_deadline = self._context.loop.time() + self._context.limits.write_seconds
 
     def resume_writing(self) -> None:

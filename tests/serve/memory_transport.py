@@ -70,12 +70,14 @@ class MemoryTransport(asyncio.Transport):
         return ADDRESS if name in ("peername", "sockname") else default
 
 
-def connected(app: ASGIApp | ServerContext, limits: Limits | None = None) -> MemoryTransport:
+def connected(
+    app: ASGIApp | ServerContext, limits: Limits | None = None, transport: MemoryTransport | None = None
+) -> MemoryTransport:
     """Return the transport of a new connection to an application, or to a server that has connections already."""
     context = app
     if not isinstance(context, ServerContext):
         context = ServerContext(context, limits or Limits(10), asyncio.get_running_loop())
-    connection, transport = HttpConnection(context), MemoryTransport()
+    connection, transport = HttpConnection(context), transport or MemoryTransport()
     transport.set_protocol(connection)
     connection.connection_made(transport)
     return transport

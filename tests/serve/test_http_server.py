@@ -8,6 +8,7 @@ import gc
 import pytest
 from websockets.server import ServerProtocol
 
+from cometreel.engine import Backend
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
 from cometreel.serve.request_parser import RequestParser
@@ -82,6 +83,31 @@ def test_replies_to_several_connections_are_written_together():
             return found
 
     assert asyncio.run(counted()) == [*[0] * 15, 16, 16, 17]
+
+
+class DeafTransport(MemoryTransport):
+    """A transport whose client reads nothing: it takes 64 KiB, as those of asyncio and uvloop."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        super().write(data)
+        if len(self.data) > 64 * 1024:
+            self.protocol.pause_writing()
+
+
+@pytest.mark.parametrize(("size", "written"), [(100, 100), (10_000, 7), (100_000, 1)])
+def test_replies_that_a_client_does_not_read_are_not_written(size: int, written: int):
+    """Its next requests are not answered, so no notification counts as delivered that only waits in memory."""
+
+    async def counted() -> list[int]:
+        text = SCENARIO.replace('"a page"', "x" * size)
+        async with replay_app(loads(text))() as app:
+            deaf = connected(app, transport=DeafTransport())
+            deaf.receive(b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+            await settled(deaf)
+            assert isinstance(app.driver.engine, Backend)
+            return [deaf.data.count(b"HTTP/1.1 200 OK"), app.driver.engine.journal.last]
+
+    assert asyncio.run(counted()) == [written, written]
 
 
 def test_other_connections_have_their_turn_between_many_pipelined_requests():

@@ -288,6 +288,24 @@ def test_frames_wait_for_a_client_that_does_not_read(direct: bool) -> None:
 
 
 @both
+def test_nothing_is_read_from_a_client_that_does_not_read(direct: bool) -> None:
+    """Its messages would have answers that wait."""
+
+    async def script(chat: Chat) -> None:
+        await chat.opens()
+        chat.transport.protocol.pause_writing()
+        await chat.sends(frame(TEXT, b"hi"))
+        paused = [chat.transport.is_reading_paused]
+        chat.transport.protocol.resume_writing()
+        await settled(chat.transport)
+        paused.append(chat.transport.is_reading_paused)
+        assert paused == [True, False]
+        assert chat.got.endswith(sent(TEXT, b"hi") + sent(TEXT, b"HI"))
+
+    play(script, direct=direct)
+
+
+@both
 def test_frames_that_a_client_never_read_are_not_confirmed(direct: bool) -> None:
     async def script(chat: Chat) -> None:
         await chat.opens()
