@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-BUILD = ROOT / "build" / "compiled"
+from benchmarks.engine_forms import COMPILED, LEVEL_FILE, ROOT
+
 TESTS = (
     "tests/unit/engine",
     "tests/unit/bayeux",
@@ -59,14 +59,12 @@ PURE = {
 
 def build() -> None:
     """Compile the engine into an empty folder, without optimisation, which halves the time."""
-    shutil.rmtree(BUILD, ignore_errors=True)
-    folders = ["--build-base", str(ROOT / "build" / "objects"), "--build-lib", str(BUILD)]
-    environment = {
-        **os.environ,
-        "COMETREEL_COMPILE": "1",
-        "COMETREEL_OPTIMIZE": os.environ.get("COMETREEL_OPTIMIZE", "0"),
-    }
+    shutil.rmtree(COMPILED, ignore_errors=True)
+    folders = ["--build-base", str(ROOT / "build" / "objects"), "--build-lib", str(COMPILED)]
+    level = os.environ.get("COMETREEL_OPTIMIZE", "0")
+    environment = {**os.environ, "COMETREEL_COMPILE": "1", "COMETREEL_OPTIMIZE": level}
     subprocess.run([sys.executable, "setup.py", "--quiet", "build", *folders], cwd=ROOT, env=environment, check=True)
+    (COMPILED / LEVEL_FILE).write_text(level)
 
 
 def main() -> int:
@@ -74,7 +72,7 @@ def main() -> int:
     folder = os.environ.get("COMETREEL_COMPILED")
     if folder is None:
         build()
-    compiled = BUILD if folder is None else Path(folder).resolve()
+    compiled = COMPILED if folder is None else Path(folder).resolve()
     path = os.pathsep.join([str(compiled), str(ROOT)])
     # programs that tests start in the folder of the sources import the compiled modules too
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
