@@ -43,15 +43,12 @@ def engine_forms() -> list[EngineForm]:
         name = changed[0].relative_to(COMPILED)
         print(f"Only pure Python is measured: build/compiled was built from an older {name} ({_HOW}).")
         return [pure]
-    if (level := _level()) != _MEASURED_LEVEL:
-        print(f"Only pure Python is measured: build/compiled has the optimisation level {level} ({_HOW}).")
+    path = COMPILED / LEVEL_FILE
+    level = path.read_text() if path.exists() else "an unknown level"
+    if level != _MEASURED_LEVEL:
+        print(f"Only pure Python is measured: build/compiled was optimised at {level}, not {_MEASURED_LEVEL} ({_HOW}).")
         return [pure]
     return [pure, EngineForm("compiled", COMPILED)]
-
-
-def _level() -> str:
-    path = COMPILED / LEVEL_FILE
-    return path.read_text() if path.exists() else "unknown"
 
 
 def _is_current(built: Path) -> bool:

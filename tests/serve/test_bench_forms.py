@@ -57,7 +57,7 @@ def test_one_without_optimisation_is_not_measured(
     path = built.parent / LEVEL_FILE
     path.unlink() if level is None else path.write_text(level)
     assert names() == ["pure"]
-    reason = f"build/compiled has the optimisation level {level or 'unknown'}"
+    reason = f"build/compiled was optimised at {level or 'an unknown level'}, not 3"
     how = "call `COMETREEL_OPTIMIZE=3 make compiled`"
     assert capsys.readouterr().out == f"Only pure Python is measured: {reason} ({how}).\n"
 
