@@ -37,7 +37,7 @@ ACTIONS ?= 100000
 SEED ?=
 SOCKETS ?= 0
 COMPILED ?=
-simulate: $(PYTHON_READY) ## play random runs of the engine in virtual time; ACTIONS=5000000 plays more, SEED=N one
+simulate: $(PYTHON_READY) ## play random runs of the engine in virtual time; ACTIONS=5000000 plays more, SEED=N one, SOCKETS=9 also on servers, COMPILED=1 with the engine of `make compiled`
 	$(if $(COMPILED),PYTHONSAFEPATH=1 PYTHONPATH=build/compiled:. )$(BIN)/python -m tests.simulation --actions $(ACTIONS) --sockets $(SOCKETS) $(if $(SEED),--seed $(SEED))
 
 nox: setup ## run the tests on every supported Python and mitmproxy; ARGS="-s base" tests a light installation

@@ -1,7 +1,7 @@
 """Tests and types on every supported Python and mitmproxy, an installation without extras, and the compiled engine.
 
 `nox` runs all tests, `nox -s tests-3.13` those of one Python, `nox -s base` those of a light installation, and
-`nox -s compiled` all tests with the compiled engine.
+`nox -s compiled` all tests with the compiled engine, except those that `tests/compiled.py` names.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=list(MITMPROXY))
 def compiled(session: nox.Session) -> None:
-    """Build a wheel with the compiled engine, install it into a temporary folder, and run all tests with it."""
+    """Build a wheel with the compiled engine, install it into a temporary folder, and run the tests with it."""
     folder = session.create_tmp()
     session.install("--editable", ".[dev]", MITMPROXY[str(session.python)])
     session.run("npm", "ci", "--no-audit", "--no-fund", "--prefix", "tests/peers/node", external=True)

@@ -9,7 +9,7 @@ Python. Left out are:
 - `scenario/exchange_reader`, `runtime_changes`, `value_markers` and others that run when a scenario is loaded.
 - `engine/bound_values`, `given_up`, `log_limiter`, `near_misses`, `responders`, `scenario/runtime_expressions` and
   `regular_expression`: few requests need them.
-- `engine/driver` and `serve`: without optimisation, a POST in memory was not faster (4.5 µs for connection and driver).
+- `engine/driver` and `serve`: without optimisation, a POST in memory was not faster.
 - `load/owner_kinds`: `AnyAnswer` of `locust_agents/scenario_script`, which isn't compiled, extends `Expectation`.
 
 Dataclasses that are created for each request have a written `__init__`, because the generated one is not compiled.

@@ -1,4 +1,7 @@
-"""Finds the forms of the engine that can be measured: pure Python, and the compiled one of `make compiled`."""
+"""Finds the forms of the engine that can be measured: pure Python, and the compiled one of `make compiled`.
+
+The tests compile without optimisation, which halves the time; such an engine is not measured.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["COMPILED", "ROOT", "EngineForm", "engine_forms"]
+__all__ = ["COMPILED", "LEVEL_FILE", "ROOT", "EngineForm", "engine_forms"]
 
 ROOT: Final = Path(__file__).parents[1]
 COMPILED: Final = ROOT / "build" / "compiled"
+LEVEL_FILE: Final = "optimisation-level"
+"""The file in the folder of a compiled engine that contains the level with which it was compiled."""
+_MEASURED_LEVEL: Final = "3"
 _HOW: Final = "call `COMETREEL_OPTIMIZE=3 make compiled`"
 
 
@@ -36,6 +42,11 @@ def engine_forms() -> list[EngineForm]:
     if changed := [path for path in sorted(package.rglob("*.py")) if not _is_current(path)]:
         name = changed[0].relative_to(COMPILED)
         print(f"Only pure Python is measured: build/compiled was built from an older {name} ({_HOW}).")
+        return [pure]
+    path = COMPILED / LEVEL_FILE
+    level = path.read_text() if path.exists() else "an unknown level"
+    if level != _MEASURED_LEVEL:
+        print(f"Only pure Python is measured: build/compiled was optimised at {level}, not {_MEASURED_LEVEL} ({_HOW}).")
         return [pure]
     return [pure, EngineForm("compiled", COMPILED)]
 

@@ -68,7 +68,7 @@ def bench() -> None:
 
 
 def _compare_with_compiled() -> None:
-    heading("The engine in pure Python and compiled (`make compiled`), in turn")
+    heading("The engine in pure Python and compiled (`COMETREEL_OPTIMIZE=3 make compiled`), in turn")
     forms = engine_forms()
     turns = [{form.name: _measured(form) for form in forms} for _ in range(TURNS)]
     for place, (name, unit) in enumerate((("POST", "/s"), ("exchange", "/s"), ("idle session", "bytes"))):

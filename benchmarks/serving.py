@@ -1,8 +1,8 @@
 """Measures `cometreel serve`: one POST against constants, other servers and stubs; sessions; memory; growth.
 
 Rates are per second of the server's processor time, which other processes on the machine hardly affect. All servers run
-at the same time and are measured in turn, and each ratio is computed within one turn. If `make compiled` has built the
-compiled engine, pure Python and the compiled engine are measured side by side.
+at the same time and are measured in turn, and each ratio is computed within one turn. If `COMETREEL_OPTIMIZE=3 make
+compiled` has built the compiled engine, pure Python and the compiled engine are measured side by side.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ _Running: TypeAlias = AbstractContextManager[ServerProcess]
 
 def bench(folder: Path) -> None:
     """Run all measurements, the comparison of servers first."""
+    if lacks := wrk.missing():
+        print(f"Serving is not measured: missing {', '.join(lacks)} (`make bench` installs it)")
+        return
     for name, text in SCENARIOS.items():
         (folder / name).write_text(text)
     print(f"\nload average of the machine: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
@@ -229,8 +232,8 @@ async def _run_exchanges(server: ServerProcess) -> tuple[list[float], list[float
     for _ in range(TURNS):
         cpu = server.cpu()
         fast = await exchanges(sessions, PATH, body, seconds=3, rate=None)
-        rates.append(len(fast.delays) / (server.cpu() - cpu))
-    return rates, [1000 * (delay - OFFSET) for delay in paced.delays]
+        rates.append(len(fast) / (server.cpu() - cpu))
+    return rates, [1000 * (delay - OFFSET) for delay in paced]
 
 
 def _percentile(samples: list[float], share: float) -> float:

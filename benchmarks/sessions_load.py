@@ -78,20 +78,13 @@ async def open_sessions(port: int, count: int, *, at_once: int = 50) -> list[Pol
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class LoadResult:
-    """The result of a load: exchanges per second, and the seconds from each POST to its notification."""
-
-    per_second: float
-    delays: tuple[float, ...]
-
-
 async def exchanges(
     sessions: list[PollingSession], path: str, body: bytes, *, seconds: float, rate: float | None
-) -> LoadResult:
+) -> list[float]:
     """Repeat in every session: send the request and wait for the notification on the held poll.
 
-    `rate` is the number of exchanges per second of all sessions together; None sends the next request immediately.
+    Return the sorted seconds from each POST to its notification. `rate` is the number of exchanges per second of all
+    sessions together; None sends the next request immediately.
     """
     delays: list[float] = []
     end = time.perf_counter() + seconds
@@ -112,6 +105,5 @@ async def exchanges(
             delays.append(time.perf_counter() - began)
         writer.close()
 
-    begin = time.perf_counter()
     await asyncio.gather(*(repeat(session, number) for number, session in enumerate(sessions)))
-    return LoadResult(len(delays) / (time.perf_counter() - begin), tuple(sorted(delays)))
+    return sorted(delays)

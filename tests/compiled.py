@@ -12,15 +12,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-BUILD = ROOT / "build" / "compiled"
+from benchmarks.engine_forms import COMPILED, LEVEL_FILE, ROOT
+
 TESTS = (
     "tests/unit/engine",
     "tests/unit/bayeux",
     "tests/unit/scenario",
+    "tests/unit/base/test_bounded_cache.py",
+    "tests/unit/base/test_http_fields.py",
+    "tests/unit/base/test_identity.py",
     "tests/unit/base/test_value_copies.py",
+    "tests/unit/base/test_wire.py",
     "tests/unit/load",
     "tests/unit/locust_agents",
+    "tests/unit/cli/test_doctor.py::test_the_running_engine_is_shown",
     "tests/unit/cli/test_main.py::test_version",
     "tests/golden/test_engine.py",
     "tests/golden/test_http.py",
@@ -60,14 +65,12 @@ PURE = {
 
 def build() -> None:
     """Compile the engine into an empty folder, without optimisation, which halves the time."""
-    shutil.rmtree(BUILD, ignore_errors=True)
-    folders = ["--build-base", str(ROOT / "build" / "objects"), "--build-lib", str(BUILD)]
-    environment = {
-        **os.environ,
-        "COMETREEL_COMPILE": "1",
-        "COMETREEL_OPTIMIZE": os.environ.get("COMETREEL_OPTIMIZE", "0"),
-    }
+    shutil.rmtree(COMPILED, ignore_errors=True)
+    folders = ["--build-base", str(ROOT / "build" / "objects"), "--build-lib", str(COMPILED)]
+    level = os.environ.get("COMETREEL_OPTIMIZE", "0")
+    environment = {**os.environ, "COMETREEL_COMPILE": "1", "COMETREEL_OPTIMIZE": level}
     subprocess.run([sys.executable, "setup.py", "--quiet", "build", *folders], cwd=ROOT, env=environment, check=True)
+    (COMPILED / LEVEL_FILE).write_text(level)
 
 
 def main() -> int:
@@ -75,7 +78,7 @@ def main() -> int:
     folder = os.environ.get("COMETREEL_COMPILED")
     if folder is None:
         build()
-    compiled = BUILD if folder is None else Path(folder).resolve()
+    compiled = COMPILED if folder is None else Path(folder).resolve()
     path = os.pathsep.join([str(compiled), str(ROOT)])
     # programs that tests start in the folder of the sources import the compiled modules too
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from typing import Generic, NewType, TypeAlias, TypeVar
 
-__all__ = ["Schedule", "Ticks", "TimerHandle", "to_seconds", "to_ticks"]
+__all__ = ["Schedule", "Ticks", "TimerHandle", "to_ticks"]
 
 Item = TypeVar("Item")
 SortKey: TypeAlias = "tuple[int, ...]"
@@ -21,11 +21,6 @@ Ticks = NewType("Ticks", int)
 def to_ticks(seconds: float) -> Ticks:
     """Convert seconds to the nearest whole microsecond."""
     return round(seconds * 1_000_000)  # type: ignore[return-value]  # called for each request: `Ticks` is a Python call
-
-
-def to_seconds(ticks: Ticks) -> float:
-    """Convert microseconds to seconds."""
-    return ticks / 1_000_000
 
 
 class TimerHandle(Generic[Item]):

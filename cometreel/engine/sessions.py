@@ -136,7 +136,7 @@ class Session:
 
     def time(self, ticks: Ticks) -> float:
         """Convert ticks back to a time; `ticks(time(t))` is `t`."""
-        return self.started + (ticks - self.start) / 1_000_000  # as `to_seconds`
+        return self.started + (ticks - self.start) / 1_000_000
 
 
 _MAX_NAMES = 100  # of each kind: browser cookies, bound values, credentials of one session; the oldest is forgotten

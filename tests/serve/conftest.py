@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing
 from typing import Any
 
 import httpx
@@ -63,16 +63,26 @@ def until(happened: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"never happened: {what}")
 
 
+class EmbeddedApp(ReplayApp):
+    """A replay that the connections call as any ASGI application, because a subclass may override `__call__`."""
+
+
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Serve scenarios in this process: `serve(SCENARIO, speed=0)`; all stop with the test."""
     with ExitStack() as stack:
 
         def start(
-            text: str = SCENARIO, listening: ListenOptions | None = None, **settings: Any
+            text: str = SCENARIO, listening: ListenOptions | None = None, *, direct: bool = True, **settings: Any
         ) -> BackgroundServer[ReplayApp]:
-            given = ReplaySettings().under(settings)
-            return stack.enter_context(serve_in_background(replay_app(loads(text), given), listening))
+            @asynccontextmanager
+            async def factory() -> AsyncIterator[ReplayApp]:
+                async with replay_app(loads(text), ReplaySettings().under(settings))() as app:
+                    if not direct:
+                        app.__class__ = EmbeddedApp
+                    yield app
+
+            return stack.enter_context(serve_in_background(factory, listening))
 
         yield start
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from itertools import pairwise
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
+from cometreel.serve.request_parser import RequestParser
 from cometreel.serve.server_context import ServerContext
 from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
 from tests.serve.raw_request_table import ANSWERED, BY_CORS, TABLE_SCENARIO
@@ -70,6 +72,13 @@ def test_a_request_whose_head_is_known_gets_the_same_answer(kind: str):
     """A head is known from its third time on."""
     first, _, third = answers(ANSWERED[kind], direct=True, step=1_000_000, times=3)
     assert third == first
+
+
+@pytest.mark.parametrize("kind", ["a page", "a POST", "a POST to the endpoint"])
+def test_a_head_that_came_twice_is_not_parsed_again(kind: str):
+    with mock.patch.object(RequestParser, "feed", autospec=True, side_effect=RequestParser.feed) as feed:
+        answers(ANSWERED[kind], direct=True, step=1_000_000, times=4)
+    assert feed.call_count == 2
 
 
 @pytest.mark.parametrize("kind", BY_CORS)

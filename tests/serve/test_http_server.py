@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 
 import pytest
 from websockets.server import ServerProtocol
@@ -17,7 +18,7 @@ from cometreel.serve.server_context import ServerContext
 from cometreel.serve.websocket_connection import ReplayWebSocket, WebSocketConnection
 from tests.serve.conftest import SCENARIO
 from tests.serve.memory_transport import MemoryTransport, connected, settled
-from tests.serve.test_raw_requests import frame
+from tests.serve.test_raw_requests import SHAKES, frame, post
 from tests.serve.test_websocket_connection import CLOSE, UPGRADE
 
 
@@ -127,6 +128,28 @@ def test_other_connections_have_their_turn_between_many_pipelined_requests():
             return [first, between, greedy.data.count(b"a page")]
 
     assert asyncio.run(counted()) == [16, 1, 100]
+
+
+def test_an_answered_request_and_a_held_poll_have_neither_a_task_nor_a_future():
+    """A held poll is an entry in a table."""
+
+    def futures() -> list[object]:
+        """Return the futures of this process; a task is one, too."""
+        return [each for each in gc.get_objects() if isinstance(each, asyncio.Future)]
+
+    async def held() -> tuple[int, list[object]]:
+        async with replay_app(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as app:
+            before, transport = futures(), connected(app)
+            transport.receive(post("/api/v2/notifications", SHAKES))
+            await asyncio.sleep(0)  # then the reply is written
+            (client_id,) = re.findall(rb'"clientId":"(\w+)"', transport.data)
+            connect = b'[{"channel":"/meta/connect","connectionType":"long-polling","clientId":"%b"}]' % client_id
+            transport.receive(post("/api/v2/notifications", connect))  # is answered at once
+            transport.receive(post("/api/v2/notifications", connect))
+            await asyncio.sleep(0)
+            return len(app.driver._held), [each for each in futures() if each not in before]
+
+    assert asyncio.run(held()) == (1, [])
 
 
 WEBSOCKET = UPGRADE % (b"/api/v2/notifications", b"")

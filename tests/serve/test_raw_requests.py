@@ -1,6 +1,7 @@
 """Requests as bytes on plain sockets: upgrades, long heads, pipelining, Host, invalid text on a WebSocket.
 
-The tests use nothing of the server's own implementation of HTTP.
+The tests use nothing of the server's own implementation of HTTP. Each runs with the driver called by the connection,
+and with the replay as an ASGI application.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -75,6 +77,12 @@ def post(path: str, body: bytes, fields: bytes = b"") -> bytes:
     """Return a POST with a JSON body."""
     head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%b" % (path.encode(), fields)
     return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.fixture(params=[True, False], ids=["connection", "ASGI"])
+def serve(serve: Serve, request: pytest.FixtureRequest) -> Serve:
+    """Serve scenarios in this process, on both paths of a request."""
+    return partial(serve, direct=request.param)
 
 
 @pytest.fixture

@@ -121,6 +121,15 @@ def test_a_websocket_is_accepted_and_each_frame_is_confirmed(direct: bool) -> No
 
 
 @both
+def test_an_offered_compression_is_not_used(direct: bool) -> None:
+    async def script(chat: Chat) -> None:
+        await chat.opens(fields=b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
+        assert chat.got == ACCEPTED + b"x-kind: echo\r\n\r\n" + sent(TEXT, b"welcome")
+
+    play(script, direct=direct)
+
+
+@both
 def test_frames_after_the_upgrade_in_the_same_packet_are_received(direct: bool) -> None:
     async def script(chat: Chat) -> None:
         await chat.sends(UPGRADE % (b"/chat", b"") + frame(TEXT, b"a") + frame(TEXT, b"b", last=False) + frame(0, b"c"))

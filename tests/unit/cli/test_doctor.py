@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from cometreel import wire
 from cometreel.cli import ExitCode, run
 from cometreel.cli.doctor import (
     DoctorCheck,
@@ -61,6 +62,11 @@ def test_this_machine_meets_the_requirements(capsys: pytest.CaptureFixture[str])
     assert names == [check.name for check in checks()]
     assert names[:4] == ["Python", "engine", "listening", "pytest"]
     assert {"extra record", "extra load", "file limit", "local ports", "node", "haproxy", "chromium"} <= {*names}
+
+
+def test_the_running_engine_is_shown():
+    form = "pure Python" if wire.__file__.endswith(".py") else "compiled"
+    assert [check.found for check in checks() if check.name == "engine"] == [form]
 
 
 def test_every_missing_part_has_advice():
