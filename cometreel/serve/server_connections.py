@@ -21,7 +21,7 @@ from cometreel.http_fields import BODILESS
 from cometreel.serve.app import ReplayApp
 from cometreel.serve.asgi import reply_fields
 from cometreel.serve.asgi_bridge import MAX_BUFFERED, AsgiRequest
-from cometreel.serve.request_body import BodyRefused, announced_too_long, decoded_body, is_too_long, too_long
+from cometreel.serve.request_body import LINGER, BodyRefused, announced_too_long, decoded_body, is_too_long, too_long
 from cometreel.serve.request_parser import HEAD_END, IncomingRequest, ParsedHead, RequestParser, RequestRejected
 from cometreel.serve.response_writer import (
     CLOSE_FIELD,
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 MAX_PIPELINED: Final = 16  # requests that are read before earlier ones are answered; then a disconnect is noticed late
 MAX_TURNS: Final = 16  # requests of one connection that are answered until other connections have their turn
 KEEP_ALIVE: Final = 75.0  # seconds until an idle connection is closed; clients close theirs earlier
-LINGER: Final = 2.0  # seconds to read on after an error; a client that is cut off would not read the error
 
 
 class HttpConnection(PausableConnection):
