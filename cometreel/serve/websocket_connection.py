@@ -324,7 +324,7 @@ class WebSocketConnection(PausableConnection):
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 self._message_received()
-        elif opcode is Opcode.PING:
+        elif opcode is Opcode.PING and not self._transport.is_closing():
             self._write_pending()  # the pong
         elif opcode is Opcode.CLOSE:
             self._close_received()

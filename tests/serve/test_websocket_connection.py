@@ -263,6 +263,18 @@ def test_what_answers_a_message_before_the_end_in_the_same_packet_is_not_deliver
 
 
 @both
+def test_a_ping_in_the_same_packet_as_text_that_is_not_utf_8_is_answered_before_the_end(direct: bool) -> None:
+    async def script(chat: Chat) -> None:
+        await chat.opens()
+        assert chat.got
+        await chat.sends(frame(TEXT, b"\xff") + frame(PING, b"a"))
+        assert chat.got == sent(PONG, b"a") + sent(CLOSE, b"\x03\xefthe text is not UTF-8")
+        assert chat.transport.closed
+
+    play(script, direct=direct)
+
+
+@both
 def test_frames_after_an_upgrade_that_was_refused_are_ignored(direct: bool) -> None:
     async def script(chat: Chat) -> None:
         await chat.sends(UPGRADE % (b"/refused", b"") + frame(PING, b"a") + frame(TEXT, b"b"))
