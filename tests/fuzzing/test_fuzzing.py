@@ -56,7 +56,7 @@ def test_an_input_that_is_checked_for_too_long_fails(monkeypatch: pytest.MonkeyP
 
 def test_an_input_that_makes_a_task_wait_for_ever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def check(_data: bytes) -> None:
-        asyncio.run(asyncio.Event().wait())  # type: ignore[arg-type]  # a coroutine
+        asyncio.run(asyncio.Event().wait())
 
     monkeypatch.setattr("tests.fuzzing.fuzzer.LONGEST_WAIT", 0.01)
     with pytest.raises(Hang):
