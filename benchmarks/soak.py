@@ -2,7 +2,8 @@
 
 `python -m benchmarks.soak [--minutes M]` raises the rate until the server uses half of a processor; if the clients are
 not fast enough for that, it halves their rate. It keeps this rate and samples the server. The slopes of memory and
-descriptors after the first quarter must be zero within their noise. The samples and the plot are in `build/soak`.
+descriptors after the first quarter must be zero within their noise. The samples and the plot are in `build/soak`. A
+client that gets a wrong reply, or none in 20 seconds, ends the run with an error.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import uvloop
 
 from benchmarks.engine import scenario
 from benchmarks.engine_forms import ROOT
-from benchmarks.loads.soak_clients import SoakClients
+from benchmarks.loads.soak_clients import ClientFailed, SoakClients
 from benchmarks.server_processes import ServerProcess, on_client_core
 from benchmarks.servers import serve
 
@@ -89,7 +90,10 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope:
 
 
 async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], SoakClients]:
-    """Run the clients, and sample the server."""
+    """Run the clients, and sample the server.
+
+    :raises ClientFailed: if one of them fails.
+    """
     clients = SoakClients(server.port, CLIENTS, FIRST_RATE)
     running = [asyncio.ensure_future(clients.run(number)) for number in range(clients.number)]
     begin, samples, pause = time.monotonic(), list[Sample](), seconds / SAMPLES
@@ -147,7 +151,7 @@ def _plot_rows(
 
 
 def main() -> int:
-    """Run the soak, print the slopes and write the plot; return 1 if memory or descriptors grow."""
+    """Run the soak, print the slopes and write the plot; return 1 if a client failed, or memory or descriptors grow."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="Look for growth under load.")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="the duration (default: %(default)g)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "soak", help="the folder of samples and plot")
@@ -158,8 +162,13 @@ def main() -> int:
         file = Path(folder, "soak.yaml")
         file.write_text(json.dumps({**json.loads(scenario(10, after="5ms")), "session": {"max_idle": IDLE}}))
         with serve(Path(folder), file) as server:
-            samples, clients = uvloop.run(_soak(server, options.minutes * 60))
-            messages = Path(folder, "serve-soak-pure.log").read_text()
+            log = Path(folder, "serve-soak-pure.log")
+            try:
+                samples, clients = uvloop.run(_soak(server, options.minutes * 60))
+            except ClientFailed as error:
+                print(f"{error}\nthe end of the server's log:\n{log.read_text()[-3000:]}")
+                return 1
+            messages = log.read_text()
     measured = [each for each in samples if each.seconds >= WARM * options.minutes * 60]
     found = {
         "memory, MB": slope([(each.seconds, each.memory) for each in measured]),

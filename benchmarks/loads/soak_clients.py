@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeAlias
@@ -19,14 +19,14 @@ from benchmarks.engine import PATH, request_body
 from benchmarks.http_load import MeasuredExchange, handshake_message, post, send
 from benchmarks.loads.poll_clients import SET_COOKIE
 
-__all__ = ["TRANSPORTS", "SoakClients"]
+__all__ = ["TRANSPORTS", "ClientFailed", "SoakClients"]
 
 TRANSPORTS: Final = ("long-polling", "callback-polling", "websocket")
 STAY = (5.0, 60.0)
 """Seconds that a client stays, at least and at most."""
 ABRUPT = 0.3
 """The share of clients that leave without `/meta/disconnect`."""
-PATIENCE = 20.0  # seconds for a reply or a notification
+PATIENCE = 20.0  # seconds for a connection, a reply or a notification
 NOTIFICATION = b"WorkbinStatsMessage"
 BODY = json.dumps(request_body(0)).encode()
 _CALLBACK = re.compile(rb"(?s)(?:/\*\*/)?cb\((.*)\)")
@@ -34,6 +34,11 @@ _CALLBACK = re.compile(rb"(?s)(?:/\*\*/)?cb\((.*)\)")
 Messages: TypeAlias = "list[dict[str, object]]"
 SendMessages: TypeAlias = Callable[[Messages], Awaitable[bytes]]
 """Sends Bayeux messages, and returns the messages of the answer as bytes."""
+Streams: TypeAlias = "tuple[asyncio.StreamReader, asyncio.StreamWriter]"
+
+
+class ClientFailed(Exception):
+    """A client got a wrong reply, or none in time."""
 
 
 @dataclass(slots=True)
@@ -51,20 +56,22 @@ class SoakClients:
     async def run(self, number: int) -> None:
         """Be one client until cancelled: one session after another.
 
-        :raises AssertionError: if a reply or a notification is wrong.
-        :raises TimeoutError: if one doesn't come in time.
+        :raises ClientFailed: if a reply or a notification is wrong or doesn't come in time, or a connection is closed.
         """
         random, transport = Random(self.seed * 1_000_000 + number), TRANSPORTS[number % len(TRANSPORTS)]
         await asyncio.sleep(random.uniform(0, self.number / self.rate))
         while True:
-            async with AsyncExitStack() as stack:
-                await self._session(transport, random, stack)
+            try:
+                async with AsyncExitStack() as stack:
+                    await self._session(transport, random, stack)
+            except Exception as error:
+                raise ClientFailed(f"client {number}, {transport}: {type(error).__name__}: {error}") from error
 
     async def _session(self, transport: str, random: Random, stack: AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
         until, ids = loop.time() + random.uniform(*STAY), itertools.count(1)
         calls = await self._connected(stack)
-        cookies = _cookies(await send(*calls, post("/api/v2/workbins", BODY)))
+        cookies = _cookies(await _reply(calls, post("/api/v2/workbins", BODY)))
         bayeux = await self._opened(transport, cookies, stack)
         (shaken,) = json.loads(await bayeux([{**handshake_message(transport), "id": str(next(ids))}]))
         about: dict[str, object] = {"clientId": shaken["clientId"]}
@@ -75,8 +82,8 @@ class SoakClients:
         while loop.time() < until:
             held = asyncio.ensure_future(_with_notification(bayeux, poll, ids))
             try:
-                await send(*calls, post("/api/v2/workbins", BODY, Cookie="; ".join(cookies)))
-                async with asyncio.timeout(PATIENCE):
+                await _reply(calls, post("/api/v2/workbins", BODY, Cookie="; ".join(cookies)))
+                async with _in_time("the notification"):
                     await held
             finally:
                 held.cancel()
@@ -87,8 +94,9 @@ class SoakClients:
         if random.random() >= ABRUPT:
             await bayeux([{"channel": "/meta/disconnect", "id": str(next(ids)), **about}])
 
-    async def _connected(self, stack: AsyncExitStack) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def _connected(self, stack: AsyncExitStack) -> Streams:
+        async with _in_time("the connection"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         stack.callback(writer.close)
         return reader, writer
 
@@ -99,8 +107,8 @@ class SoakClients:
             socket = await stack.enter_async_context(connect(uri, additional_headers=fields, compression=None))
 
             async def over_websocket(messages: Messages) -> bytes:
-                await socket.send(json.dumps(messages))
-                async with asyncio.timeout(PATIENCE):
+                async with _in_time(f"the answer to {messages[0]['channel']}"):
+                    await socket.send(json.dumps(messages))
                     return (await socket.recv()).encode()  # type: ignore[union-attr]  # Bayeux messages are text
 
             return over_websocket
@@ -108,7 +116,7 @@ class SoakClients:
         if transport == "long-polling":
 
             async def by_post(messages: Messages) -> bytes:
-                reply = await send(*streams, post(PATH, json.dumps(messages).encode(), Cookie="; ".join(cookies)))
+                reply = await _reply(streams, post(PATH, json.dumps(messages).encode(), Cookie="; ".join(cookies)))
                 cookies.extend(_cookies(reply))
                 return _body(reply)
 
@@ -117,13 +125,29 @@ class SoakClients:
         async def by_get(messages: Messages) -> bytes:
             query = f"jsonp=cb&message={quote(json.dumps(messages))}"
             head = f"GET {PATH}?{query} HTTP/1.1\r\nHost: localhost\r\nCookie: {'; '.join(cookies)}\r\n\r\n"
-            reply = await send(*streams, MeasuredExchange(head.encode()))
+            reply = await _reply(streams, MeasuredExchange(head.encode()))
             cookies.extend(_cookies(reply))
             called = _CALLBACK.fullmatch(_body(reply))
             assert called is not None, "the answer is no call of the function"
             return called[1]
 
         return by_get
+
+
+@asynccontextmanager
+async def _in_time(awaited: str) -> AsyncIterator[None]:
+    """Raise TimeoutError if the block takes longer than `PATIENCE`."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"{awaited} didn't come in {PATIENCE:g} s") from None
+
+
+async def _reply(streams: Streams, exchange: MeasuredExchange) -> bytes:
+    line = exchange.request.partition(b"\r\n")[0].decode()
+    async with _in_time(f"the reply to {line}"):
+        return await send(*streams, exchange)
 
 
 async def _with_notification(bayeux: SendMessages, poll: dict[str, object], ids: Iterator[int]) -> None:

@@ -107,9 +107,10 @@ class ClockControl:
     async def advance(self, by: ClockDuration, *, settle: ClockDuration = SETTLE) -> AdvanceResult:
         """Move the time forward, from deadline to deadline, and return what happened.
 
-        Before each move it waits until every CometD client polls or has closed its connection, and until everything is
-        written; for at most `settle` (real time) after the latest change. It doesn't wait again for a client that
-        didn't poll in time, until that client polls. Calls at the same time are performed one after the other.
+        Before each move, and before it returns, it waits until every CometD client polls or has closed its connection,
+        and until everything is written; for at most `settle` (real time) after the latest change. It doesn't wait again
+        for a client that didn't poll in time, until that client polls. Calls at the same time are performed one after
+        the other.
 
         :raises OptionInvalid: if the clock is the real one, or a duration is invalid.
         :raises ServerStoppedAdvancing: if the server stops meanwhile.

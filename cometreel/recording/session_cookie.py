@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cometreel.recording.journal_events import WireEvent
+from cometreel.scenario.checks import FIELD_NAME
 
 __all__ = ["BROWSER_COOKIE", "DEFAULT_COOKIE", "cookies_of", "find_session_cookie"]
 
@@ -72,7 +73,7 @@ def _usages(events: Iterable[WireEvent]) -> Mapping[str, _Usage]:
             continue
         browser, user = event.identity.get(BROWSER_COOKIE), event.identity.get("user")
         for name, token in cookies_of(event).items():
-            if name == BROWSER_COOKIE:
+            if name == BROWSER_COOKIE or not re.fullmatch(FIELD_NAME, name):  # a scenario can't name the latter
                 continue
             usage = usages[name]
             usage.is_known |= name in event.identity

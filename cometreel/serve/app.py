@@ -287,7 +287,8 @@ async def _exchange_frames(conversation: WebSocketConversation, receive: Receive
                 conversation.received(text)
             else:
                 code, reason = BINARY_REFUSED
-                await send({"type": "websocket.close", "code": code, "reason": reason})
+                with suppress(OSError):  # the WebSocket may be closed already
+                    await send({"type": "websocket.close", "code": code, "reason": reason})
     finally:
         sending.cancel()
 

@@ -59,9 +59,10 @@ class ReplayClock:
     def advance(self, by: ClockDuration, *, settle: ClockDuration = SETTLE) -> AdvanceResult:
         """Move the time forward, by `"8h"`, a number of seconds or a `timedelta`, and return what happened.
 
-        Everything that is due meanwhile is done at its time and in its order, and has been written when this method
-        returns. After each answered poll it waits, for at most `settle` of real time, until the client has polled again
-        or closed its connection. Calls at the same time are performed one after the other.
+        Everything that is due meanwhile is done at its time and in its order. Before each move, and before it returns,
+        this method waits until every CometD client polls or has closed its connection, and until everything is written;
+        for at most `settle` (real time) after the latest change. Calls at the same time are performed one after the
+        other.
 
         :raises OptionInvalid: if the replay was not started with `clock="manual"`, or a duration is invalid.
         :raises CometreelError: if the server stops meanwhile.

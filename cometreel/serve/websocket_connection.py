@@ -131,6 +131,7 @@ class WebSocketConnection(PausableConnection):
 
     __slots__ = (
         "_context",
+        "_early",
         "_fragments",
         "_handler",
         "_is_closing",
@@ -150,6 +151,7 @@ class WebSocketConnection(PausableConnection):
         self._context, self._transport, self.head = context, transport, head
         self._protocol = ServerProtocol(state=State.OPEN, max_size=context.limits.frame_bytes, logger=protocol_logger)
         self._response: Response | None = None  # to the upgrade, until it is sent
+        self._early = b""  # what the client has sent before the upgrade was answered
         self._handler: WebSocketHandler
         self._fragments: list[bytes] = []  # of the message that is being received
         self._is_text = self._is_closing = False
@@ -237,6 +239,10 @@ class WebSocketConnection(PausableConnection):
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
         self._transport.write(response.serialize())
         self.head = self.head.without_fields()  # they are not needed any more, and a WebSocket stays for long
+        if early := self._early:
+            self._early = b""
+            self.resume_reading()
+            self.data_received(early)
 
     def refuse(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Answer the upgrade with a reply, log that in one line, and close."""
@@ -300,6 +306,10 @@ class WebSocketConnection(PausableConnection):
     # ------------------------------------------------------------------ receiving
     def data_received(self, data: bytes) -> None:
         """Pass complete messages to the handler, and answer pings and the closing handshake."""
+        if self._response is not None:  # nothing may be written before the answer to the upgrade
+            self._early += data
+            self.pause_reading()
+            return
         protocol = self._protocol
         protocol.receive_data(data)
         for event in protocol.events_received():
@@ -316,7 +326,7 @@ class WebSocketConnection(PausableConnection):
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 self._message_received()
-        elif opcode is Opcode.PING:
+        elif opcode is Opcode.PING and not self._transport.is_closing():
             self._write_pending()  # the pong
         elif opcode is Opcode.CLOSE:
             self._close_received()

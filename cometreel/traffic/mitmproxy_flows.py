@@ -48,7 +48,10 @@ _ABNORMAL_CLOSURE = 1006
 
 _NO_FLOW = "not a flow, or truncated"
 _EXPECTED = "a flow file written by `mitmdump -w`"
-_UNREADABLE = (exceptions.FlowReadException, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+_UNREADABLE = (
+    *(exceptions.FlowReadException, AssertionError, AttributeError, LookupError),
+    *(TypeError, ValueError, RecursionError),
+)
 """The exceptions of mitmproxy's reader, including those for flows with missing or invalid fields."""
 
 

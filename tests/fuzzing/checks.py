@@ -11,19 +11,20 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.engine.id_generator import IdGenerator
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import decode
 from cometreel.recording import distill, load_policy
 from cometreel.scenario import CompiledScenario, dump, loads, profile
-from cometreel.serve import Limits, replay_app
+from cometreel.serve import replay_app
 from cometreel.serve.admin.auth import AdminAuth
 from cometreel.serve.admin.on_demand import admin_factory
-from cometreel.serve.server_context import ServerContext
 from cometreel.traffic.import_traffic import import_traffic
 from cometreel.wire import Accept, Begin, Drop, Effect, Forward, Headers, Reply, Request
-from tests.serve.memory_transport import connected, settled
+from tests.serve.memory_transport import connected, embedded, settled
 from tests.serve.raw_request_table import TABLE_SCENARIO
 
 __all__ = [
@@ -54,12 +55,14 @@ class PromiseBroken(AssertionError):
 def check_connection(data: bytes) -> None:
     """Send bytes to a replay with its admin API: HTTP, WebSocket and callback-polling on one connection.
 
-    The output must be complete HTTP responses, then complete frames after an accepted WebSocket. No task may fail, and
-    nothing may be logged as an error.
+    The connection calls the replay directly, and then as any ASGI application. Each time, the output must be complete
+    HTTP responses, then complete frames after an accepted WebSocket. No task may fail, and nothing may be logged as an
+    error.
     """
-    with _no_errors_logged():
-        output = _runner().run(_output(data))
-    check_responses(output, has_head=b"HEAD" in data or b"CONNECT" in data)
+    for direct in (True, False):
+        with _no_errors_logged():
+            output = _runner().run(_output(data, direct=direct))
+        check_responses(output, has_head=b"HEAD" in data or b"CONNECT" in data)
 
 
 @cache
@@ -67,13 +70,13 @@ def _runner() -> asyncio.Runner:
     return asyncio.Runner()
 
 
-async def _output(data: bytes) -> bytes:
+async def _output(data: bytes, *, direct: bool) -> bytes:
     """Send the bytes in two packets, then disconnect; return what was written."""
     failures: list[str] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: failures.append(str(context.get("exception") or context)))
-    async with _application() as context:
-        transport = connected(context)
+    async with _application() as app:
+        transport = connected(app if direct else embedded(app))
         for packet in (data[: len(data) // 2], data[len(data) // 2 :]):
             transport.receive(packet)
             await settled(transport)
@@ -86,14 +89,14 @@ async def _output(data: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def _application() -> AsyncIterator[ServerContext]:
+async def _application() -> AsyncIterator[ASGIApp]:
     factory = replay_app(
         _table_scenario(),
         ReplaySettings(seed="1", max_body=20_000),
         admin=admin_factory(AdminAuth(TOKEN, "any")),
     )
     async with factory() as app:
-        yield ServerContext(app, Limits(10), asyncio.get_running_loop())
+        yield app
 
 
 @cache
@@ -157,11 +160,11 @@ def _after_body(fields: dict[bytes, bytes], output: bytes) -> bytes:
     """Return what follows the body of a response."""
     if fields.get(b"transfer-encoding") == b"chunked":
         while True:
+            if not output and fields.get(b"content-type", b"").startswith(b"text/event-stream"):
+                return b""  # it is still being sent
             size, end, output = output.partition(b"\r\n")
             length = int(size, 16) if end else -1
-            if length < 0:
-                return b""  # an event stream is still being sent
-            if output[length : length + 2] not in (b"\r\n", b""):
+            if length < 0 or output[length : length + 2] != b"\r\n":
                 raise PromiseBroken(f"a chunk of {length} bytes doesn't end: {output[:200]!r}")
             output = output[length + 2 :]
             if length == 0:

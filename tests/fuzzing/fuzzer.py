@@ -1,7 +1,7 @@
 """Runs a target on generated inputs, and makes the first input that fails as small as Hypothesis can.
 
-A check fails by any exception, by using more processor time than `MOST_SECONDS`, or by needing more memory than the
-process may get.
+A check fails by any exception, by taking more processor time than `MOST_SECONDS` or more real time than `LONGEST_WAIT`,
+or by needing more memory than `MORE_MEMORY`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ __all__ = ["FuzzResult", "Hang", "fuzz", "fuzz_target", "guarded", "save"]
 
 MOST_SECONDS = 5.0
 """Processor time of one input. Each takes milliseconds; pauses of a busy machine don't count."""
+LONGEST_WAIT = 60.0
+"""Seconds of real time of one input: a wait takes no processor time."""
 MORE_MEMORY = 1 << 30
 """Bytes that an input may need."""
 BATCH = 500
@@ -36,6 +38,7 @@ GROWTH = 64
 """MB that a process may grow after its first inputs."""
 SHOWN = 2000
 """Bytes of an input that are printed."""
+AGAIN = "to check it again: python -m pytest tests/fuzzing -k"
 
 
 class Hang(AssertionError):
@@ -50,7 +53,7 @@ class FuzzResult:
     failing: bytes | None = None
     error: BaseException | None = None
     seed: int = 0
-    """The seed of the batch that failed."""
+    """The seed of the batch that failed, or of the next one."""
 
 
 def fuzz(
@@ -109,32 +112,45 @@ def _batch(check: Callable[[bytes], None], corpus: Sequence[bytes], number: int,
 def guarded(check: Callable[[bytes], None], data: bytes) -> None:
     """Check one input.
 
-    :raises Hang: if it takes more than `MOST_SECONDS` of processor time.
+    :raises Hang: if it takes more than `MOST_SECONDS` of processor time, or `LONGEST_WAIT`.
+    :raises MemoryError: if it needs more than `MORE_MEMORY`.
     """
-    with _time_limit():
+    with _time_limit(signal.SIGPROF, MOST_SECONDS), _time_limit(signal.SIGALRM, LONGEST_WAIT), _memory_limit():
         check(data)
 
 
+_TIMERS = {signal.SIGPROF: signal.ITIMER_PROF, signal.SIGALRM: signal.ITIMER_REAL}
+
+
 @contextmanager
-def _time_limit() -> Iterator[None]:
-    previous = signal.signal(signal.SIGPROF, _on_time_out)
-    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
+def _time_limit(kind: signal.Signals, seconds: float) -> Iterator[None]:
+    handler = signal.signal(kind, _on_time_out)
+    timer = signal.setitimer(_TIMERS[kind], seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, previous)
+        signal.setitimer(_TIMERS[kind], 0)
+        signal.signal(kind, handler)
+        signal.setitimer(_TIMERS[kind], *timer)  # pytest may have one
 
 
-def _on_time_out(_signal: int, _frame: FrameType | None) -> None:
-    raise Hang(f"an input took more than {MOST_SECONDS:g} s of processor time")
+def _on_time_out(number: int, _frame: FrameType | None) -> None:
+    if number == signal.SIGPROF:
+        raise Hang(f"an input took more than {MOST_SECONDS:g} s of processor time")
+    raise Hang(f"an input took more than {LONGEST_WAIT:g} s")
 
 
-def _limit_memory() -> None:
-    """Let this process get only `MORE_MEMORY` more than it has; a larger input then raises MemoryError."""
+@contextmanager
+def _memory_limit() -> Iterator[None]:
+    """Let this process get only `MORE_MEMORY` more than it has."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * resource.getpagesize() + MORE_MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (limit if soft == resource.RLIM_INFINITY else min(soft, limit), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def save(data: bytes, folder: Path) -> Path:
@@ -153,7 +169,6 @@ def fuzz_target(name: str, first_seed: int, inputs: int | None, seconds: float |
     begin = time.monotonic()
     warm = fuzz(target.check, corpus, first_seed=first_seed, inputs=min(inputs or 1000, 1000))
     before = _memory()
-    _limit_memory()
     result = warm
     if warm.failing is None:
         left = None if inputs is None else inputs - warm.inputs
@@ -166,7 +181,7 @@ def fuzz_target(name: str, first_seed: int, inputs: int | None, seconds: float |
         return int(bool(grown))
     path = save(result.failing, FAILING / name)
     shown = repr(result.failing[:SHOWN]) + ("…" if len(result.failing) > SHOWN else "")
-    print(f"{name:<18}an input fails after {result.inputs:,}, with --seed {result.seed}:\n{shown}\nsaved in {path}")
+    print(f"{name:<18}an input fails after {result.inputs:,}:\n{shown}\nsaved in {path}; {AGAIN} {name}")
     print("".join(traceback.format_exception(result.error)), flush=True)
     return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,23 @@ def test_an_input_that_is_checked_for_too_long_fails(monkeypatch: pytest.MonkeyP
         guarded(check, b"x")
 
 
+def test_an_input_that_makes_a_task_wait_for_ever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(_data: bytes) -> None:
+        asyncio.run(asyncio.Event().wait())
+
+    monkeypatch.setattr("tests.fuzzing.fuzzer.LONGEST_WAIT", 0.01)
+    with pytest.raises(Hang):
+        guarded(check, b"x")
+
+
+def test_an_input_that_needs_too_much_memory_fails() -> None:
+    with pytest.raises(MemoryError):
+        guarded(lambda _data: print(len(bytes(2 << 30))), b"x")
+
+
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+CHUNKS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+EVENT_STREAM = CHUNKS.replace(b"\r\n\r\n", b"\r\ncontent-type: text/event-stream\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +81,11 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
         OK.replace(b"content-length: 2", b"content-length 2"),
         OK.replace(b"content-length", b"x:\r\n\r\nhttp\r\ncontent-length"),
         b"HTTP/1.1 200 OK\r\ncontent-type: text/javascript\r\ncontent-length: 9\r\n\r\nalert(1)x",
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nokx\r\n",
+        CHUNKS + b"2\r\nokx\r\n",
+        CHUNKS,
+        CHUNKS + b"2\r\nok\r\n",
+        CHUNKS + b"2\r\nok\r\n0\r\n",
+        EVENT_STREAM + b"2\r\nok",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x05four",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x84\0\0\0\0four",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x88\0\x81\x01a",
@@ -72,6 +93,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 )
 def test_output_that_is_not_complete_http_breaks_a_promise(output: bytes) -> None:
     check_responses(OK + OK)
+    check_responses(CHUNKS + b"2\r\nok\r\n0\r\n\r\n" + EVENT_STREAM + b"2\r\nok\r\n")
     check_frames(b"\x81\x02ok\x88\0")
     with pytest.raises(PromiseBroken):
         check_responses(output)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 import cometreel
 from cometreel.serve.background import CalledByServer, ServerStopped
@@ -34,7 +36,7 @@ class PollingClient:
         self.http = httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False, headers=headers)
         (reply,) = self.bayeux(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
         self.client_id = reply["clientId"]
-        self.bodies: list[bytes] = []
+        self.polled: list[httpx.Response] = []
         self.poll()  # the first is not held
 
     def __enter__(self) -> Self:
@@ -45,22 +47,16 @@ class PollingClient:
 
     def bayeux(self, **message: Any) -> Any:
         reply = self.http.post("/cometd", json=[message])
-        self.body = reply.content
+        if message["channel"] == "/meta/connect":
+            self.polled.append(reply)
         return reply.json()
 
     def poll(self) -> Any:
-        replies = self.bayeux(channel="/meta/connect", connectionType="long-polling", clientId=self.client_id)
-        self.bodies.append(self.body)
-        return replies
+        return self.bayeux(channel="/meta/connect", connectionType="long-polling", clientId=self.client_id)
 
     @property
     def data(self) -> list[Any]:
-        return [
-            message["data"]
-            for body in self.bodies
-            for message in httpx.Response(200, content=body).json()
-            if "data" in message
-        ]
+        return [message["data"] for reply in self.polled for message in reply.json() if "data" in message]
 
 
 @contextmanager
@@ -95,23 +91,65 @@ def test_the_clock_never_overtakes_a_client_that_polls(headers: dict[str, str]):
     assert (result.notifications, result.sessions_expired, result.clients_not_polling) == (20, 0, 0)
 
 
-def test_the_bytes_are_those_of_the_real_clock():
-    scenario = SCENARIO.replace("after: 45s", "after: 30ms").replace("gap: 90s", "gap: 20ms")
+SHORT = (
+    SCENARIO.replace("after: 45s", "after: 30ms")
+    .replace("count: 20, gap: 90s", "count: 5, gap: 100ms")
+    .replace("{n: 1}", '{n: 1, at: {$t: "{{ now }}"}}')
+    .replace("{done: true}", '{done: {$t: "{{ now }}"}}')
+)
+"""Takes half a second; each reply and notification contains the time."""
 
-    def conversation(clock: Any) -> list[bytes]:
-        with cometreel.replay(scenario, clock=clock, seed=1) as server, PollingClient(server.url) as client:
-            client.http.get("/work")
-            if clock == "manual":
-                with polling(client):
-                    server.clock.advance("1s", settle="20s")
-                    bodies = client.bodies[:21]
-                    server.close()
-                    return bodies
-            while len(client.bodies) < 21:
+
+def written(reply: httpx.Response) -> bytes:
+    """Return a reply as bytes, without its Date."""
+    fields = [b"%b: %b" % field for field in reply.headers.raw if field[0].lower() != b"date"]
+    return b"\r\n".join([b"%d" % reply.status_code, *fields, b"", reply.content])
+
+
+def over_long_polling(clock: Any) -> list[bytes]:
+    with cometreel.replay(SHORT, clock=clock, seed=1) as server, PollingClient(server.url) as client:
+        work = client.http.get("/work")
+        if clock == "manual":
+            with polling(client):
+                server.clock.advance("1s", settle="20s")
+                replies = client.polled[:6]
+                server.close()
+        else:
+            while len(client.polled) < 6:
                 client.poll()
-            return client.bodies
+            replies = client.polled
+        return [written(work), *map(written, replies)]
 
-    assert conversation("manual") == conversation("real")
+
+def over_websocket(clock: Any) -> list[bytes]:
+    with (
+        cometreel.replay(SHORT, clock=clock, seed=1) as server,
+        connect(server.url.replace("http", "ws") + "/cometd", compression=None) as socket,
+    ):
+
+        def send(**message: Any) -> None:
+            socket.send(json.dumps([message]))
+
+        send(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["websocket"])
+        frames = [socket.recv(PATIENCE)]
+        poll = {"connectionType": "websocket", "clientId": json.loads(frames[0])[0]["clientId"]}
+        send(channel="/meta/connect", **poll)
+        frames.append(socket.recv(PATIENCE))
+        send(channel="/meta/connect", **poll)  # it is held
+        work = httpx.get(server.url + "/work")
+        if clock == "manual":
+            server.clock.advance("1s", settle="20s")
+        frames += [socket.recv(PATIENCE) for _ in range(5)]
+        assert socket.response is not None
+        fields = [f"{name}: {value}" for name, value in socket.response.headers.raw_items() if "Accept" not in name]
+        return [written(work), *(str(line).encode() for line in [*fields, *frames])]
+
+
+@pytest.mark.parametrize("conversation", [over_long_polling, over_websocket])
+def test_the_bytes_are_those_of_the_real_clock(conversation: Callable[[str], list[bytes]]):
+    manual = conversation("manual")
+    assert manual == conversation("real")
+    assert b"".join(manual).count(b"1970-01-01T00:00:00") == 6  # `now` under a seed
 
 
 def test_thirty_minutes_without_a_poll_expire_the_session():

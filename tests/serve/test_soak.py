@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree as ET
 
+import pytest
+
+from benchmarks.loads.soak_clients import ClientFailed, SoakClients
 from benchmarks.soak import slope
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +41,35 @@ def test_steps_are_growth_and_a_fall_is_not():
 
 def test_too_few_samples_have_no_slope():
     assert slope([(0, 1), (1, 2)]).is_zero
+
+
+def failure(answer: bytes) -> str:
+    """Return how a client fails whose requests get this answer."""
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await reader.read()
+
+    async def scene() -> None:
+        async with await asyncio.start_server(answers, "127.0.0.1", 0) as server:
+            await SoakClients(server.sockets[0].getsockname()[1], 1, rate=1000).run(0)
+
+    with pytest.raises(ClientFailed) as failed:
+        asyncio.run(scene())
+    return str(failed.value)
+
+
+def test_a_client_fails_if_a_request_is_not_answered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("benchmarks.loads.soak_clients.PATIENCE", 0.2)
+    awaited = r"(the connection|the reply to POST /api/v2/workbins HTTP/1\.1)"  # a busy machine may connect slowly
+    assert re.fullmatch(rf"client 0, long-polling: TimeoutError: {awaited} didn't come in 0\.2 s", failure(b""))
+
+
+def test_a_client_fails_if_an_answer_is_wrong():
+    not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    assert failure(not_found) == "client 0, long-polling: AssertionError: 404 instead of 200: b''"
 
 
 def test_a_short_run_plays_exchanges_over_every_transport_and_writes_samples_and_a_plot(tmp_path: Path):

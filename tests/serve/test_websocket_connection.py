@@ -140,6 +140,19 @@ def test_frames_after_the_upgrade_in_the_same_packet_are_received(direct: bool) 
 
 
 @both
+def test_frames_before_the_answer_to_the_upgrade_wait_for_it(direct: bool) -> None:
+    async def script(chat: Chat) -> None:
+        await chat.sends(UPGRADE % (b"/later", b"") + frame(PING, b"x"))
+        await chat.sends(frame(TEXT, b"a"))
+        assert (chat.got, chat.seen) == (b"", ["open /later http://x"])
+        await chat.performs(Accept(1))
+        assert chat.got == ACCEPTED + b"\r\n" + sent(PONG, b"x") + sent(TEXT, b"a") + sent(TEXT, b"A")
+        assert not chat.transport.is_reading_paused
+
+    play(script, direct=direct)
+
+
+@both
 def test_a_refused_websocket_gets_the_reply(direct: bool) -> None:
     async def script(chat: Chat) -> None:
         await chat.opens(b"/refused")
@@ -242,7 +255,7 @@ def test_a_binary_message_closes_a_websocket(direct: bool) -> None:
     ids=["the client closes", "the client sends no frame"],
 )
 def test_what_answers_a_message_before_the_end_in_the_same_packet_is_not_delivered(
-    direct: bool, end: bytes, closing: bytes
+    direct: bool, end: bytes, closing: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message is handled; its echoes can't be sent any more, nor can the engine close the WebSocket."""
 
@@ -253,6 +266,19 @@ def test_what_answers_a_message_before_the_end_in_the_same_packet_is_not_deliver
         assert chat.got.startswith(closing)
         assert chat.transport.closed
         assert chat.seen == ["open /chat http://x", "delivered", "frame a", "gone"]
+
+    play(script, direct=direct)
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
+@both
+def test_a_ping_in_the_same_packet_as_text_that_is_not_utf_8_is_answered_before_the_end(direct: bool) -> None:
+    async def script(chat: Chat) -> None:
+        await chat.opens()
+        assert chat.got
+        await chat.sends(frame(TEXT, b"\xff") + frame(PING, b"a"))
+        assert chat.got == sent(PONG, b"a") + sent(CLOSE, b"\x03\xefthe text is not UTF-8")
+        assert chat.transport.closed
 
     play(script, direct=direct)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from cometreel.jsonvalue import JSON
+from cometreel.recording import distill
 from cometreel.scenario import dump, loads
 from cometreel.wire import Headers
 
@@ -124,6 +126,18 @@ def test_the_cookie_of_bayeux_is_no_session_cookie(wire: Any) -> None:
     connect(wire, 0, "c1", "/agent", BAYEUX_BROWSER="b1-0a1b2c3d")
     wire.call(1, "GET", "/page", None, {}, headers=cookies(BAYEUX_BROWSER="b1-0a1b2c3d"))
     assert wire.distil().file.session.cookie == "none"
+
+
+def test_a_cookie_whose_name_a_scenario_cannot_contain_is_no_session_cookie(tmp_path: Path) -> None:
+    """No recording has such a name, but an edited journal may."""
+    request = {"t": 0, "kind": "request", "flow": "f1", "method": "GET", "path": "/me", "who": {"my session": "s1"}}
+    journal = tmp_path / "a.jsonl"
+    journal.write_text('{"journal":1,"cometreel":"0.1.0","started":0,"profile":"gws-v2","policy":"default"}\n')
+    with journal.open("a") as lines:
+        print(json.dumps(request), '{"t":1,"kind":"reply","flow":"f1","status":200}', sep="\n", file=lines)
+    session = distill(journal).file.session
+    assert session is not None
+    assert session.cookie == "none"
 
 
 def test_a_cookie_of_a_load_balancer_joins_nobody(wire: Any) -> None:

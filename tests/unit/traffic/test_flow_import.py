@@ -120,6 +120,15 @@ def test_an_invalid_flow_is_skipped_by_its_number(
     assert_paired(path)
 
 
+def test_a_flow_with_a_member_that_mitmproxy_does_not_know_is_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = write(tmp_path / "a.mitm", [*conversation(), {**conversation()[0], "cackup": None}])
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
+    assert left_out(capsys) == ["flow 4: not a flow, or truncated"]
+    assert_paired(path)
+
+
 @pytest.mark.parametrize("place", [0, 3], ids=["the first flow", "the last flow"])
 def test_a_flow_of_another_year_is_skipped_by_its_number(
     place: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
