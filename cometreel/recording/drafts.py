@@ -46,6 +46,8 @@ _CONDITIONS = {
     416: ("range",),
 }
 """The request header fields that cause a status (RFC 9110 §13, §14): only a request with them gets such a reply."""
+_ROUNDING_UP = 0.000495
+"""Seconds that round up a delay, so that a notification isn't due before the handshake that it followed."""
 
 
 class NotExpressible(ValueError):
@@ -199,7 +201,8 @@ class Drafter:
         omitted: list[str] = []
         for delivery in recorded.deliveries:
             try:
-                event = self.event(delivery, recorded.at)
+                late = delivery.at - min(each.at for each in (delivery, *recorded.copies_of(delivery)))
+                event = self.event(delivery, recorded.at + late)
                 deliver = self._receivers.of(recorded, delivery)
                 events.append(event.model_copy(update={"deliver": deliver}) if deliver else event)
             except NotExpressible as error:
@@ -213,7 +216,7 @@ class Drafter:
         """
         ext = delivery.message.get("ext")
         fields: dict[str, JSON] = {
-            "after": duration(delivery.at - since),
+            "after": duration(delivery.at - since + _ROUNDING_UP),
             "channel": delivery.channel,
             "data": self._reply_value(delivery.data, delivery.at, delivery.session),
         }

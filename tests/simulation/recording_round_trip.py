@@ -274,8 +274,11 @@ def received(world: World) -> list[Received]:
 
 
 def _sessions(plan: Plan) -> dict[str, str]:
-    """Return a name of the session of each client: tabs share one, and so do clients of one user without cookies."""
-    return {client.name: client.jar or client.user or client.name for client in plan.clients}
+    """Return a name of the session of each client: tabs share one, and so do clients with equal credentials."""
+    return {
+        client.name: client.jar or (f"{client.identity} {client.user}" if client.user else client.name)
+        for client in plan.clients
+    }
 
 
 def _call_of(
@@ -357,9 +360,10 @@ def _reasons(
     yield Reason(SEVERAL_CLIENTS, lambda each: each.client in shared and _in_session(each, sessions) in common)
     numbered = {*_numbered_broadcasts(plan)}
     yield Reason(USED_NUMBER, lambda each: _event_of(each) in numbered)
-    first = {each.content: (each.client, each.call) for _, each in reversed(before)}
+    by_call = sorted((each for _, each in before), key=lambda each: each.call or math.inf)
+    first = {each.content: (each.client, each.call) for each in reversed(by_call)}
     yield Reason(FIRST_DELAYS, lambda each: first[each.content] != (each.client, each.call), ("earlier",))
-    unheard = {*_calls_without_client(history, sessions)}
+    unheard = {*_calls_without_client(history, sessions)} - {0}
     yield Reason(NO_CLIENT, lambda each: bool(each.channel) and each.call in unheard, ("additional",))
     late = {*_late(history, before)}
     yield Reason(WINDOW, lambda each: each.content in late)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,17 @@ from tests.simulation.recording_round_trip import DOCUMENTED, cuts_of, round_tri
 SEEDS = range(48)
 RARE = (256, 263, 291, 352)
 """Seeds in which only the reference number joins a notification to its request."""
+FOUND = (417, 608, 726, 7140, 9960)
+"""Seeds that failed once."""
 RECORD_PAGE = Path(__file__).parents[2] / "docs" / "record.md"
 
 
-@pytest.mark.parametrize("first", range(0, len(SEEDS), 12))
-def test_each_difference_between_a_recording_and_its_replay_has_a_reason(tmp_path: Path, first: int):
-    results = [round_trip(seed, tmp_path) for seed in SEEDS[first : first + 12]]
+@pytest.mark.parametrize("seeds", [*(SEEDS[first : first + 12] for first in range(0, len(SEEDS), 12)), FOUND])
+def test_each_difference_between_a_recording_and_its_replay_has_a_reason(tmp_path: Path, seeds: Sequence[int]):
+    results = [round_trip(seed, tmp_path) for seed in seeds]
     for result in results:
         assert (result.seed, [*map(str, result.differences)], result.found_secrets) == (result.seed, [], ())
-    assert sum(len(each.explained) for each in results) < 0.1 * sum(each.messages for each in results)
+    assert seeds is FOUND or sum(len(each.explained) for each in results) < 0.1 * sum(each.messages for each in results)
 
 
 @pytest.mark.parametrize("limit", DOCUMENTED)

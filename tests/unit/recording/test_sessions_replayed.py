@@ -101,6 +101,34 @@ def test_two_listeners_get_one_recorded_greeting_each(wire: Any) -> None:
         second.receives((1.0, "/chat", {"greeting": 2}))
 
 
+def test_a_broadcast_has_the_delay_of_the_session_that_received_it_first(wire: Any) -> None:
+    for number in (1, 2):
+        connect(wire, number / 10, f"c{number}", "/chat", JSESSIONID=f"s{number}-0a1b2c3d")
+    wire.call(1, "POST", "/say", {"room": 7}, {"referenceId": 5}, session="s1-0a1b2c3d")
+    for number, at in ((2, 1.5), (1, 3)):
+        poll(wire, at, f"c{number}", event("/chat", room=7, referenceId=5), JSESSIONID=f"s{number}-0a1b2c3d")
+    with replayed(wire) as talk:
+        a, b = talk.client("a").connects("/chat"), talk.client("b").connects("/chat")
+        b.sends("POST", "/say", {"room": 7})
+        talk.at(4)
+        b.receives((0.03, 200, {"referenceId": 5}), (0.5, "/chat", {"room": 7, "referenceId": 5}))
+        a.receives((0.5, "/chat", {"room": 7, "referenceId": 5}))
+
+
+def test_a_greeting_is_not_due_before_the_handshake_that_it_followed(wire: Any) -> None:
+    wire.call(0, "POST", "/sign-in", {}, {"ok": True}, session="s1-0a1b2c3d")
+    connect(wire, 1.0002, "c1", "/chat", JSESSIONID="s1-0a1b2c3d")
+    poll(wire, 1.0004, "c1", event("/chat", greeting=1), JSESSIONID="s1-0a1b2c3d")
+    with replayed(wire) as talk:
+        listener, caller = talk.client("listener").connects(), talk.client("caller")
+        caller.sends("POST", "/sign-in", {})
+        talk.at(1.0002)
+        caller.connects("/chat")
+        talk.at(2)
+        caller.receives((0.03, 200, {"ok": True}), (1.001, "/chat", {"greeting": 1}))
+        listener.receives()
+
+
 def test_a_sign_in_with_a_code_keeps_two_users_apart(wire: Any) -> None:
     for number in (1, 2):
         code, token = f"{LATER}c{number}", f"{LATER}t{number}"
