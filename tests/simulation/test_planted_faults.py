@@ -6,7 +6,8 @@ import pytest
 
 from tests.simulation.generation import plan_of
 from tests.simulation.planted_faults import FAULTS, planted
-from tests.simulation.shrinking import Shrinker, broken_promises
+from tests.simulation.runs import broken_promises
+from tests.simulation.shrinking import Shrinker
 from tests.simulation.transcript import transcript
 
 SEEDS = range(200)

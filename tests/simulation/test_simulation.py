@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import re
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
+from cometreel.engine import Backend
+from cometreel.wire import Effect
 from tests.simulation.__main__ import main, report_failure
 from tests.simulation.generation import FEATURES, plan_of
 from tests.simulation.plan import FaultName, Identity, Step, Trigger
@@ -79,6 +82,37 @@ def test_the_command_prints_a_failing_seed_as_a_test(capsys: pytest.CaptureFixtu
         assert report_failure(seed) in report
     assert f"SEED={seed} repeats it" in report
     assert f"def test_seed_{seed}() -> None:" in report
+
+
+def test_a_seed_whose_bytes_differ_in_a_late_run_is_printed_as_a_test(monkeypatch: pytest.MonkeyPatch):
+    advance = Backend.advance
+
+    def takes_an_id(self: Backend, now: float) -> list[Effect]:
+        self._ids.new("client")
+        return advance(self, now)
+
+    monkeypatch.setattr(Backend, "advance", takes_an_id)
+    assert re.match(r"0: output \d+ for [a-f] differs in two equal runs$", run_seed(125, Totals())[0])
+    assert run_seed(126, Totals()) == []
+    report = report_failure(125, max_runs=30)
+    names: dict[str, Any] = {}
+    exec(report, names)
+    with pytest.raises(AssertionError):
+        names["test_seed_125"]()
+    monkeypatch.undo()
+    names["test_seed_125"]()
+
+
+def test_an_error_of_a_late_run_breaks_a_promise(monkeypatch: pytest.MonkeyPatch):
+    sleep = World._sleep
+
+    def fails_late(self: World, seconds: float) -> None:
+        sleep(self, seconds)
+        if self.late:
+            raise ValueError("late")
+
+    monkeypatch.setattr(World, "_sleep", fails_late)
+    assert run_seed(125, Totals()) == ["0: ValueError: late"]
 
 
 def _answered(world: World) -> dict[str, list[tuple[object, ...]]]:
