@@ -126,6 +126,7 @@ FAULTS: Mapping[str, Plant] = {
     "replies and notifications are late": _replaced(Schedule, "add", _late),
     "a timeline entry starts again": _replaced(Timeline, "_start_once", lambda _: _start_again),
     "a subscription is not removed": _replaced(Subscriptions, "remove", lambda _: lambda *_arguments: True),
+    "the subscriptions of a client that has ended are kept": _replaced(Subscriptions, "forget", _nothing),
     "a cookie finds the session of another client": _replaced(Sessions, "by_cookie", _first_cookie),
     "a client that has ended is kept": _replaced(Sessions, "remove_client", _nothing),
     "a timeline entry of a role starts in all sessions": _replaced(prepared_scenario, "_for_role", _for_all_roles),
