@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cometreel.jsonvalue import JSON, JSONObject
+from tests.simulation.answers import MessageAnswer
 from tests.simulation.history import Meaning
 from tests.simulation.plan import DELAY, Operation, Plan, PlannedFault
 
 Key = tuple[str, str, str]
 """Identifies the content of a notification: its channel, its event (`EXCHANGE.PLACE`) and its number."""
-
 
 _EVICTION_TRIES = 8
 """The number of sessions that are looked at to end one."""
@@ -89,6 +89,8 @@ class Prediction:
     events: list[DueEvent] = field(default_factory=list)
     session: LiveSession | None = None
     """The session of the client from now on, if the reply starts one."""
+    answers: list[MessageAnswer] | None = None
+    """The answers to the Bayeux messages of the request; None if it has none."""
 
 
 class Predictor:
@@ -345,7 +347,7 @@ class Predictor:
             body["referenceId"], number = live, str(live)
         if operation.echoes:
             body["n"], number = self._sent(operation, meaning.number), f"{number}:{meaning.number}"
-        after = answer.after + DELAY * actions.count("delay")
+        after = DELAY * actions.count("delay") + (0.0 if operation.trigger == "publish" else answer.after)
         prediction = Prediction(
             now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
         )
