@@ -138,7 +138,6 @@ class Checker:
         """The requests of clients that may have expired."""
         self._awaited: tuple[int, Prediction] | None = None
         """The WebSocket of the latest frame, and the answers to it that have not been sent."""
-        self._lenient = False
         self.given_up: Counter[tuple[str, str]] = Counter()
         self.may_give_up: Counter[str] = Counter()
         self._now = 0.0
@@ -350,7 +349,7 @@ class Checker:
             event.due, event.order = self._now, (-event.order[0], *event.order[1:])
         for client in clients:
             given = event
-            if event.optional or self._is_doubtful(client) or client.lossy or self._lenient:
+            if event.optional or self._is_doubtful(client) or client.lossy:
                 given = DueEvent(event.due, event.session, event.key, order=event.order, optional=True)
             if options.deliver == "subscribed" and not _receives(client, event.key[0]):
                 self._give_up(given, "no subscriber")
@@ -391,7 +390,7 @@ class Checker:
     def _give_up(self, event: DueEvent, reason: str) -> None:
         if not event.reported:
             return
-        if event.optional or self._lenient:
+        if event.optional:
             self.may_give_up[event.key[1]] += 1
         else:
             self.given_up[event.key[1], reason] += 1
@@ -658,10 +657,8 @@ class Checker:
         reply.due, reply.status = prediction.due, prediction.status and 200
         if prediction.due > now and number not in self._sockets:
             client.in_flight.add(number)  # the reply is delayed, with the notifications that it carries
-        if prediction.status is None:
-            self._lenient = self._lenient or number in self._sockets
-            if self.plan.options.on_hangup == "lose":
-                self._make_lossy(client)  # the reply that was not written had notifications
+        if prediction.status is None and self.plan.options.on_hangup == "lose":
+            self._make_lossy(client)  # the reply that was not written had notifications
 
     def _fails_at_once(self, number: int) -> bool:
         """True if the reply to the current request is that of a fault with the action `status`."""
@@ -873,7 +870,7 @@ class Checker:
         channel = str(message["channel"])
         if client is None or not client.alive or self.predictor.has_faults(channel) or self._is_doubtful(client):
             return
-        if str(message.get("error", "")).startswith("402") and not self._lenient:
+        if str(message.get("error", "")).startswith("402"):
             self.fail(f"{channel} of the live client {client.name} is refused: {message.get('error')}")
 
     def _client_on(self, number: int, key: Key | None = None) -> LiveClient | None:
