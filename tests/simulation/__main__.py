@@ -72,9 +72,8 @@ def main(arguments: list[str]) -> int:
     first = given.first if given.seed is None else given.seed
     if given.sockets and not check_servers(range(first, first + given.sockets)):
         return 1
-    if given.seed is not None:
-        return 0
-    return 0 if check_loads(count(1), given.actions // _ACTIONS_OF_A_REQUEST) else 1
+    loads = count(1) if given.seed is None else [given.seed]
+    return 0 if check_loads(loads, given.actions // _ACTIONS_OF_A_REQUEST) else 1
 
 
 def _cost(totals: Totals, started: float) -> str:
