@@ -71,7 +71,6 @@ class LiveClient:
     lossy: bool = False
     doubtful: bool = False
     """True if it is not known whether its latest request reached a live session."""
-    connected: bool = False
 
 
 class Uncertain(NamedTuple):
@@ -257,7 +256,7 @@ class Checker:
         session = event.session
         if event.ends:
             for client in self._chosen(self._receiver(session), event.sender):
-                self._end(client, by_server=True)
+                self._end(client)
             return
         if event.deliver == "asker":
             if not session.clients and session.kind != "full" and any(map(self._is_doubtful, self._of_node(session))):
@@ -432,9 +431,8 @@ class Checker:
                         self._give(event, self._chosen(session))
                     each.waiting.clear()
 
-    def _end(self, client: LiveClient, *, by_server: bool = False) -> None:
+    def _end(self, client: LiveClient) -> None:
         """End a client: it disconnected, expired, or the server ended it."""
-        del by_server
         if not client.alive:
             return
         client.alive = False
@@ -627,7 +625,6 @@ class Checker:
         ack = ext.get("ack") if isinstance(ext, dict) else None
         if client.acked and isinstance(ack, int) and ack < client.acknowledged:
             client.repeats = True
-        client.connected = True
         self.predictor.on_anchor(client.session, "connect", now)
         self._add()
         if single:

@@ -149,7 +149,7 @@ class Predictor:
         """The requests for which a fault with a rate has applied in one session and not in another."""
         self.sessions: list[LiveSession] = []
         self.by_name: dict[tuple[int, str], list[LiveSession]] = {}
-        self.anonymous: dict[tuple[int, str], LiveSession] = {}
+        self.anonymous: dict[int, LiveSession] = {}
 
     # ------------------------------------------------------------------ sessions
     def start(self, node: int, now: float, kind: Literal["full", "provisional", "anonymous"]) -> LiveSession:
@@ -242,9 +242,9 @@ class Predictor:
         return sum(each.role == role and each.node == node for each in self.sessions)
 
     def _anonymous(self, node: int, now: float) -> LiveSession:
-        session = self.anonymous.get((node, ""))
+        session = self.anonymous.get(node)
         if session is None or session.ended:
-            session = self.anonymous[node, ""] = self.start(node, now, "anonymous")
+            session = self.anonymous[node] = self.start(node, now, "anonymous")
         return session
 
     def fork(self, anonymous: LiveSession, now: float) -> LiveSession:
@@ -282,7 +282,7 @@ class Predictor:
         for session in [each for each in self.sessions if each.node == node]:
             self.end_session(session)
         self._forget_roles(node)
-        self.anonymous.pop((node, ""), None)
+        self.anonymous.pop(node, None)
         self.by_name = {key: value for key, value in self.by_name.items() if key[0] != node}
 
     def reload(self, node: int, *, edited: bool) -> None:
