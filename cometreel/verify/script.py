@@ -18,7 +18,6 @@ from cometreel.scenario import (
     Exchange,
     ExchangeBlock,
     Position,
-    TimelineBlock,
     TimelineEntry,
 )
 from cometreel.scenario.sources import SourceFile, read_source_file
@@ -82,7 +81,6 @@ class ExpectedTimelineEvent:
 
     session: str
     entry: TimelineEntry
-    block: TimelineBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def build_script(scenario: CompiledScenario) -> Script:
         raise FileInvalid([Problem(str(sources[0].document.file), 0, 0, "no exchanges", "at least one to play")])
     names = _session_names(scenario)
     steps = tuple(_steps(scenario, sources, names[0]))
-    timeline_events = tuple(_timeline_events(scenario, sources, names[0]))
+    timeline_events = tuple(_timeline_events(scenario, names[0]))
     sessions = tuple(_session_plan(scenario, name, steps, timeline_events) for name in names)
     return Script(scenario, sources, sessions, steps, timeline_events)
 
@@ -181,12 +179,7 @@ def _in_order(exchanges: Sequence[Exchange]) -> Iterator[int]:
                 heapq.heappush(ready, later)
 
 
-def _timeline_events(
-    scenario: CompiledScenario, sources: Sequence[SourceFile], first: str
-) -> Iterator[ExpectedTimelineEvent]:
-    entries = iter(scenario.timeline)
-    for source in sources:
-        for _, block in source.timeline:
-            entry = next(entries)
-            for session in _sessions_of(entry.roles, scenario.roles, first):
-                yield ExpectedTimelineEvent(session, entry, block)
+def _timeline_events(scenario: CompiledScenario, first: str) -> Iterator[ExpectedTimelineEvent]:
+    for entry in scenario.timeline:
+        for session in _sessions_of(entry.roles, scenario.roles, first):
+            yield ExpectedTimelineEvent(session, entry)

@@ -92,13 +92,11 @@ class Mutant:
 
 
 def read_mutants(package: str, folder: Path = FOLDER) -> list[Mutant]:
-    """Return the mutants of a package, in the order of its file; none if it has no file.
+    """Return the mutants of a package, in the order of its file.
 
     :raises MutantInvalid: if an entry has unknown or missing keys.
     """
     path = folder / f"{package}.yaml"
-    if not path.exists():
-        return []
     node = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
     if not isinstance(node, yaml.SequenceNode):
         raise MutantInvalid(f"tests/mutants/{path.name}:1: expected a list of mutants")

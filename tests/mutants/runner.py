@@ -36,7 +36,10 @@ LEFT_OUT = {
     "tests/simulation/test_real_servers.py": "it starts servers, so it runs for each mutant and takes long",
 }
 """Test files that don't run, with the reason."""
-SHARED = {"cometreel", "tests", "scenarios", "recordings", "proxy_addons", "loadtests", "demo", "setup.cfg"}
+SHARED = {
+    *("cometreel", "tests", "scenarios", "recordings", "proxy_addons", "loadtests", "demo", "docs", "benchmarks"),
+    *("README.md", "pyproject.toml", "setup.cfg"),
+}
 """The folders and files that may change the result of a unit test."""
 FOLDERS = {
     "bayeux": (f"{UNIT}/bayeux/",),

@@ -45,6 +45,8 @@ OPTIONS = (
     "--assert=plain",  # otherwise each order compiles the tests and the product again
 )
 
+_PASSED = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+
 
 class TestOrder(TypedDict):
     """Tests to run until the first fails, within so many seconds."""
@@ -82,11 +84,11 @@ class _Selection:
 
 
 def run_selected(tests: list[str]) -> str:
-    """Run these tests until the first fails, and return its id; empty if all pass."""
+    """Run these tests until the first fails, and return its id; empty if all pass, or if none has its id any more."""
     selection = _Selection(tests)
     files = dict.fromkeys(test.partition("::")[0] for test in tests)
     code = pytest.main([*OPTIONS, "-x", *files], plugins=[selection])
-    return selection.failed or ("" if code == 0 else f"pytest: {code}")
+    return selection.failed or ("" if code in _PASSED else f"pytest: {code}")
 
 
 def measure(file: str, result: str) -> str:
@@ -94,8 +96,7 @@ def measure(file: str, result: str) -> str:
     recorder = ExecutionRecorder()
     recorder.start(Path.cwd() / "cometreel")
     code = pytest.main([*OPTIONS, "--timeout=600", file], plugins=[recorder])
-    passed = code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-    Path(result).write_text(json.dumps(recorder.result(passed=passed)))
+    Path(result).write_text(json.dumps(recorder.result(passed=code in _PASSED)))
     return ""
 
 

@@ -10,6 +10,7 @@ import gc
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import count
 
 from cometreel.cli.engine_form import engine_form
@@ -17,8 +18,8 @@ from tests.simulation.generation import plan_of
 from tests.simulation.load_ledger import main as check_loads
 from tests.simulation.real_servers import check_servers
 from tests.simulation.recording_round_trip import RoundTripTotals, broken_round_trip
-from tests.simulation.runs import Totals, run_seed
-from tests.simulation.shrinking import Shrinker, broken_promises
+from tests.simulation.runs import Totals, broken_promises, is_repeated, run_seed
+from tests.simulation.shrinking import Shrinker
 from tests.simulation.transcript import conversation, transcript
 
 _ROUND_TRIP_ONE_IN = 20
@@ -29,10 +30,12 @@ _ACTIONS_OF_A_REQUEST = 50
 """One request of the load ledger is checked for this many actions."""
 
 
-def report_failure(seed: int) -> str:
+def report_failure(seed: int, *, max_runs: int = 1500) -> str:
     """Return the smallest failing plan of a seed as a unit test, and its conversation."""
-    plan = Shrinker(plan_of(seed)).shrink()
-    test = transcript(plan, seed, broken_promises(plan))
+    plan, repeated = plan_of(seed), is_repeated(seed) and not broken_promises(plan_of(seed))
+    find = partial(broken_promises, repeated=repeated)
+    plan = Shrinker(plan, find, max_runs=max_runs).shrink()
+    test = transcript(plan, seed, find(plan), repeated=repeated)
     return "\n".join([test, *(f"# {line}" for line in conversation(plan))])
 
 
@@ -69,9 +72,8 @@ def main(arguments: list[str]) -> int:
     first = given.first if given.seed is None else given.seed
     if given.sockets and not check_servers(range(first, first + given.sockets)):
         return 1
-    if given.seed is not None:
-        return 0
-    return 0 if check_loads(count(1), given.actions // _ACTIONS_OF_A_REQUEST) else 1
+    loads = count(1) if given.seed is None else [given.seed]
+    return 0 if check_loads(loads, given.actions // _ACTIONS_OF_A_REQUEST) else 1
 
 
 def _cost(totals: Totals, started: float) -> str:

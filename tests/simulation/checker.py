@@ -3,6 +3,7 @@
 `violations` returns a line for each broken promise. The rules:
 
 - each call is answered at its time, with the predicted status and body;
+- each Bayeux message is answered at its time: with success, or with the code of the predicted error;
 - each notification reaches each of its receivers exactly once, or is reported as given up with the predicted reason, or
   a fault or a rule says that it is lost; a client receives nothing else;
 - the notifications of a client are in the order in which they are due;
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Drop, Frame, Reply
+from tests.simulation.answers import MessageAnswer, compared
 from tests.simulation.history import Changed, Delivered, Emitted, FrameSent, Logged, Lost, Meaning, Sent
 from tests.simulation.plan import Plan
 from tests.simulation.predictions import DueEvent, Key, LiveSession, Prediction, Predictor
@@ -69,7 +71,6 @@ class LiveClient:
     lossy: bool = False
     doubtful: bool = False
     """True if it is not known whether its latest request reached a live session."""
-    connected: bool = False
 
 
 class Uncertain(NamedTuple):
@@ -134,7 +135,8 @@ class Checker:
         """The requests whose client has gone."""
         self._uncertain: dict[int, Uncertain] = {}
         """The requests of clients that may have expired."""
-        self._lenient = False
+        self._awaited: tuple[int, Prediction] | None = None
+        """The WebSocket of the latest frame, and the answers to it that have not been sent."""
         self.given_up: Counter[tuple[str, str]] = Counter()
         self.may_give_up: Counter[str] = Counter()
         self._now = 0.0
@@ -165,6 +167,10 @@ class Checker:
             self._place = place
             if entry.at != self._now or self._due:
                 self._advance(entry.at)
+            if self._awaited is not None and not isinstance(entry, Emitted | Logged):
+                number, prediction = self._awaited
+                self._awaited = None
+                self.fail(f"a frame on {number} is not answered: expected {prediction.answers or 'its end'}")
             handlers[type(entry)](entry)  # type: ignore[operator]  # each handler takes the entries of its key
             if len(self.broken) >= 5:
                 return self.broken
@@ -250,7 +256,7 @@ class Checker:
         session = event.session
         if event.ends:
             for client in self._chosen(self._receiver(session), event.sender):
-                self._end(client, by_server=True)
+                self._end(client)
             return
         if event.deliver == "asker":
             if not session.clients and session.kind != "full" and any(map(self._is_doubtful, self._of_node(session))):
@@ -342,7 +348,7 @@ class Checker:
             event.due, event.order = self._now, (-event.order[0], *event.order[1:])
         for client in clients:
             given = event
-            if event.optional or self._is_doubtful(client) or client.lossy or self._lenient:
+            if event.optional or self._is_doubtful(client) or client.lossy:
                 given = DueEvent(event.due, event.session, event.key, order=event.order, optional=True)
             if options.deliver == "subscribed" and not _receives(client, event.key[0]):
                 self._give_up(given, "no subscriber")
@@ -383,7 +389,7 @@ class Checker:
     def _give_up(self, event: DueEvent, reason: str) -> None:
         if not event.reported:
             return
-        if event.optional or self._lenient:
+        if event.optional:
             self.may_give_up[event.key[1]] += 1
         else:
             self.given_up[event.key[1], reason] += 1
@@ -425,9 +431,8 @@ class Checker:
                         self._give(event, self._chosen(session))
                     each.waiting.clear()
 
-    def _end(self, client: LiveClient, *, by_server: bool = False) -> None:
+    def _end(self, client: LiveClient) -> None:
         """End a client: it disconnected, expired, or the server ended it."""
-        del by_server
         if not client.alive:
             return
         client.alive = False
@@ -476,6 +481,15 @@ class Checker:
         heapq.heappush(self._overdue, (prediction.due, number))
         self._add(prediction.events)
 
+    def _await(self, number: int, node: int, prediction: Prediction) -> None:
+        """Expect the answers to the messages of a request or a frame. A frame is answered at once."""
+        if number not in self._sockets:
+            self._expect(number, prediction, node)
+            return
+        if prediction.status != 200:  # a WebSocket is closed, with a status, too
+            prediction.status, prediction.answers = None, None
+        self._awaited = number, prediction
+
     def _on_frame_sent(self, entry: FrameSent) -> None:
         number, meaning, now = entry.request_id, entry.meaning, entry.at
         connection = self._sockets.get(number)
@@ -509,10 +523,17 @@ class Checker:
         now: float,
     ) -> None:
         """Read the messages of a request or a frame."""
+        answers = list[MessageAnswer]()
+        reply = Prediction(now, 200, answers=answers)
         if client is None:
             if meaning.messages[0]["channel"] == "/meta/handshake":
-                self.predictor.triggered(session, "/meta/handshake")
+                faults = self.predictor.triggered(session, "/meta/handshake")
                 self._handshakes[number] = meaning, name, session
+                reply.status = None if "broken" in faults else 503 if "status" in faults else 200
+                answers.append(("/meta/handshake", "403" if "error" in faults else ""))
+            else:
+                answers += [(str(each["channel"]), "402") for each in meaning.messages]
+            self._await(number, session.node, reply)
             return
         self._bayeux[number] = client
         client.doubtful = self._is_doubtful(client)
@@ -521,16 +542,19 @@ class Checker:
             self._uncertain[number] = Uncertain.of(session, self._arrivals)
         for message in meaning.messages:
             if not client.alive:
-                return
+                break
             session = self._session_for(session, client, number, now)
             channel = str(message["channel"])
             if channel == "/meta/connect":
                 self._bind(number, client)
             faults = self.predictor.triggered(session, channel)
             if "status" in faults or "broken" in faults:
+                reply.status = None if "broken" in faults else 503
                 break
             if faults:
+                answers.append((channel, "402"))
                 continue
+            answers.append((channel, self._error_of(client, message)))
             if channel == "/meta/connect":
                 self._on_connect(number, client, message, now, single=len(meaning.messages) == 1)
             elif channel == "/meta/disconnect":
@@ -540,10 +564,22 @@ class Checker:
             elif channel in ("/meta/subscribe", "/meta/unsubscribe"):
                 self._on_subscription(client, str(channel), str(message["subscription"]), now)
             elif meaning.kind == "call":
-                self._on_publish(number, session, client, meaning, now)
+                self._on_publish(number, session, client, meaning, now, reply)
             else:
                 self._on_broadcast(client, message, now)
+        is_poll = client.poll == number and answers == [("/meta/connect", "")]
+        if client.doubtful:
+            answers[:] = [(channel, None) for channel, _ in answers]
+        if not (is_poll or (client.doubtful and (reply.due, reply.status) != (now, 200))):
+            self._await(number, session.node, reply)
         self._keep_alive(client, now)
+
+    def _error_of(self, client: LiveClient, message: JSONObject) -> str | None:
+        """Return the code of the error of a message; a channel that nobody subscribes to may not exist any more."""
+        if message["channel"] != "/meta/unsubscribe":
+            return ""
+        others = [each for each in self._of_node(client.session) if not self._is_doubtful(each)]
+        return "" if any(message["subscription"] in each.subscriptions for each in others) else None
 
     def _session_for(self, session: LiveSession, client: LiveClient, number: int, now: float) -> LiveSession:
         """Return the session of a message: that of the request, or that of its client."""
@@ -589,7 +625,6 @@ class Checker:
         ack = ext.get("ack") if isinstance(ext, dict) else None
         if client.acked and isinstance(ack, int) and ack < client.acknowledged:
             client.repeats = True
-        client.connected = True
         self.predictor.on_anchor(client.session, "connect", now)
         self._add()
         if single:
@@ -608,16 +643,19 @@ class Checker:
             self.predictor.on_subscription(client.session, step, subscription, now)
         self._add()
 
-    def _on_publish(self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float) -> None:
+    def _on_publish(
+        self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float, reply: Prediction
+    ) -> None:
         failed = self._has_rates and self._fails_at_once(number)
         prediction = self.predictor.call(session, meaning, now, client.client_id, failed=failed)
         self._add(prediction.events)
+        if prediction.status == 503:
+            reply.answers = [(str(meaning.messages[0]["channel"]), "503")]
+        reply.due, reply.status = prediction.due, prediction.status and 200
         if prediction.due > now and number not in self._sockets:
             client.in_flight.add(number)  # the reply is delayed, with the notifications that it carries
-        if prediction.status is None:
-            self._lenient = self._lenient or number in self._sockets
-            if self.plan.options.on_hangup == "lose":
-                self._make_lossy(client)  # the reply that was not written had notifications
+        if prediction.status is None and self.plan.options.on_hangup == "lose":
+            self._make_lossy(client)  # the reply that was not written had notifications
 
     def _fails_at_once(self, number: int) -> bool:
         """True if the reply to the current request is that of a fault with the action `status`."""
@@ -673,7 +711,7 @@ class Checker:
             found = self._replies.pop(number, None)
             if found is not None:
                 self._check_reply(number, output, found[0])
-            else:
+            if found is None or found[0].answers is not None:
                 self._on_bayeux_reply(number, output)
         elif isinstance(output, Frame):
             self._on_frame(entry, number, output.text)
@@ -716,8 +754,17 @@ class Checker:
         elif abs(self._now - prediction.due) > EPSILON:
             due = prediction.due - 1000
             self.fail(f"request {number} is answered by {prediction.exchange!r}; expected that at {due:.6f}")
+        elif prediction.answers is not None:
+            self._check_answers(number, reply, prediction.answers)
         elif prediction.body is not None:
             self._check_body(number, reply, prediction)
+
+    def _check_answers(self, number: int, reply: Reply, expected: list[MessageAnswer]) -> None:
+        if reply.status != 200:
+            return
+        left, others = compared(reply.body.removeprefix(b"take(").removesuffix(b")"), expected, {"/meta/disconnect"})
+        if left or others:
+            self.fail(f"request {number} gets no answers {left}, but {others}")
 
     def _check_body(self, number: int, reply: Reply, prediction: Prediction) -> None:
         body = json.loads(reply.body)
@@ -734,6 +781,7 @@ class Checker:
         if client is not None and client.poll == number:
             client.poll = client.owed_since = None
             self._keep_alive(client, self._now)
+            self._check_answers(number, reply, [("/meta/connect", None)])
         client = client or self._bayeux.get(number)
         if client is not None and not (client.acked or self._only_on_connect):
             client.owed_since = None  # the reply to a request carries what is due meanwhile
@@ -747,6 +795,8 @@ class Checker:
                 client.in_flight.add(number)
 
     def _on_frame(self, entry: Emitted, number: int, text: str) -> None:
+        if self._awaited is not None and self._awaited[0] == number:
+            self._check_frame(number, text, self._awaited[1])
         if number in self._handshakes and '"/meta/handshake"' in text:
             message = json.loads(text)[-1]
             if message.get("successful"):
@@ -763,6 +813,15 @@ class Checker:
                 client.poll = client.owed_since = None
                 self._keep_alive(client, self._now)
 
+    def _check_frame(self, number: int, text: str, prediction: Prediction) -> None:
+        """Check the answers to the latest frame; a held poll on the WebSocket may be answered, too."""
+        left, others = compared(text, prediction.answers or (), {"/meta/connect", "/meta/disconnect"})
+        if others:
+            self.fail(f"a frame on {number} gets the answers {others}; expected {prediction.answers}")
+        if prediction.status is not None:
+            prediction.answers = left
+            self._awaited = (number, prediction) if left else None
+
     def _notice_refusal(self, client: LiveClient, number: int) -> None:
         """A client that may have expired is unknown, so it has expired, and its request has no effect."""
         if self._is_doubtful(client):
@@ -776,6 +835,8 @@ class Checker:
         client.doubtful = False
 
     def _on_drop(self, number: int) -> None:
+        if self._awaited is not None and self._awaited[0] == number and self._awaited[1].status is None:
+            self._awaited = None
         found = self._replies.pop(number, None)
         if found is not None and found[0].status is not None:
             self.fail(f"the connection of request {number} is closed; expected status {found[0].status}")
@@ -806,7 +867,7 @@ class Checker:
         channel = str(message["channel"])
         if client is None or not client.alive or self.predictor.has_faults(channel) or self._is_doubtful(client):
             return
-        if str(message.get("error", "")).startswith("402") and not self._lenient:
+        if str(message.get("error", "")).startswith("402"):
             self.fail(f"{channel} of the live client {client.name} is refused: {message.get('error')}")
 
     def _client_on(self, number: int, key: Key | None = None) -> LiveClient | None:

@@ -62,7 +62,7 @@ class Client:
         self.calm_now = False
         self.left = False
         self._open: dict[int, str] = {}  # the kind of each request in progress
-        self._queue: deque[tuple[int, bytes | str | Reply]] = deque()
+        self._queue: deque[str] = deque()
         self._stalled = False
         self._parts: dict[int, list[bytes]] = {}
         self._messages: dict[int, tuple[JSONObject, ...]] = {}
@@ -399,7 +399,7 @@ class Client:
         number = frame.request_id
         if number != self.socket:
             return
-        self._queue.append((number, frame.text))
+        self._queue.append(frame.text)
         if self.fails:
             self.fails -= 1
             if not self.fails:
@@ -480,9 +480,7 @@ class Client:
     def _take_frame(self, number: int) -> None:
         if number != self.socket or not self._queue:
             return
-        _, text = self._queue.popleft()
-        assert isinstance(text, str)
-        content = _parsed(text)
+        content = _parsed(self._queue.popleft())
         assert isinstance(content, list)
         self.world.deliver(self, number, content)
         self._read(content)

@@ -566,7 +566,7 @@ def main(seeds: Iterable[int], posts: int, report: Callable[[str], None] = print
         sent += result.posts
         total.update(result.counts)
         if result.differences:
-            report(f"load ledger: seed {seed} fails")
+            report(f"load ledger: seed {seed} fails. SEED={seed} repeats it.")
             for line in (*result.differences, *result.transcript):
                 report(f"  {line}")
             return False

@@ -120,8 +120,6 @@ class ServedAgent:
         self.posts: list[ServedPost] = []
         self.unexpected = self.sessions_lost = 0
         self.closed_at: float | None = None
-        self.vanished = False
-        """True if its worker was killed, so that nobody has its figures."""
         self.log: list[tuple[float, str]] = []
         self.client_id = ""
         self.waiting: list[_Note] = []

@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from cometreel.bayeux.delivery import Delivery
+from cometreel.bayeux.message_handlers import MessageHandlers
+from cometreel.bayeux.message_processor import MessageProcessor
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.subscriptions import Subscriptions
@@ -69,6 +71,20 @@ def _never_counted(_: AnyMethod) -> AnyMethod:
     return lambda self, recorded=None: recorded if recorded is not None else self._highest + 1
 
 
+def _then_refused(original: AnyMethod) -> AnyMethod:
+    def subscribe(self: MessageHandlers, context: Any) -> None:
+        original(self, context)
+        context.reply.update(successful=False, error="403::denied")
+
+    return subscribe
+
+
+def _of_meta_messages(original: AnyMethod) -> AnyMethod:
+    return lambda self, request, channel, reply: (
+        original(self, request, channel, reply) if channel[:6] == "/meta/" else None
+    )
+
+
 def _one_less(original: AnyMethod) -> AnyMethod:
     return lambda faults, session, seed, subscription=None: original(faults, session, seed, subscription)[1:]
 
@@ -122,10 +138,13 @@ FAULTS: Mapping[str, Plant] = {
     "a notification without a client is not reported": _replaced(NotificationRouter, "_report", _nothing),
     "plays are not counted": _replaced(PlayState, "count", _nothing),
     "reference numbers are not unique": _replaced(References, "take", _never_counted),
+    "a subscription is made and refused": _replaced(MessageHandlers, "_subscribe", _then_refused),
+    "a publish isn't answered": _replaced(MessageProcessor, "_collect", _of_meta_messages),
     "a fault is not applied": _replaced(handler, "triggered", _one_less),
     "replies and notifications are late": _replaced(Schedule, "add", _late),
     "a timeline entry starts again": _replaced(Timeline, "_start_once", lambda _: _start_again),
     "a subscription is not removed": _replaced(Subscriptions, "remove", lambda _: lambda *_arguments: True),
+    "the subscriptions of a client that has ended are kept": _replaced(Subscriptions, "forget", _nothing),
     "a cookie finds the session of another client": _replaced(Sessions, "by_cookie", _first_cookie),
     "a client that has ended is kept": _replaced(Sessions, "remove_client", _nothing),
     "a timeline entry of a role starts in all sessions": _replaced(prepared_scenario, "_for_role", _for_all_roles),

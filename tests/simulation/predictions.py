@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cometreel.jsonvalue import JSON, JSONObject
+from tests.simulation.answers import MessageAnswer
 from tests.simulation.history import Meaning
 from tests.simulation.plan import DELAY, Operation, Plan, PlannedFault
 
 Key = tuple[str, str, str]
 """Identifies the content of a notification: its channel, its event (`EXCHANGE.PLACE`) and its number."""
-
 
 _EVICTION_TRIES = 8
 """The number of sessions that are looked at to end one."""
@@ -89,6 +89,8 @@ class Prediction:
     events: list[DueEvent] = field(default_factory=list)
     session: LiveSession | None = None
     """The session of the client from now on, if the reply starts one."""
+    answers: list[MessageAnswer] | None = None
+    """The answers to the Bayeux messages of the request; None if it has none."""
 
 
 class Predictor:
@@ -147,7 +149,7 @@ class Predictor:
         """The requests for which a fault with a rate has applied in one session and not in another."""
         self.sessions: list[LiveSession] = []
         self.by_name: dict[tuple[int, str], list[LiveSession]] = {}
-        self.anonymous: dict[tuple[int, str], LiveSession] = {}
+        self.anonymous: dict[int, LiveSession] = {}
 
     # ------------------------------------------------------------------ sessions
     def start(self, node: int, now: float, kind: Literal["full", "provisional", "anonymous"]) -> LiveSession:
@@ -240,9 +242,9 @@ class Predictor:
         return sum(each.role == role and each.node == node for each in self.sessions)
 
     def _anonymous(self, node: int, now: float) -> LiveSession:
-        session = self.anonymous.get((node, ""))
+        session = self.anonymous.get(node)
         if session is None or session.ended:
-            session = self.anonymous[node, ""] = self.start(node, now, "anonymous")
+            session = self.anonymous[node] = self.start(node, now, "anonymous")
         return session
 
     def fork(self, anonymous: LiveSession, now: float) -> LiveSession:
@@ -280,7 +282,7 @@ class Predictor:
         for session in [each for each in self.sessions if each.node == node]:
             self.end_session(session)
         self._forget_roles(node)
-        self.anonymous.pop((node, ""), None)
+        self.anonymous.pop(node, None)
         self.by_name = {key: value for key, value in self.by_name.items() if key[0] != node}
 
     def reload(self, node: int, *, edited: bool) -> None:
@@ -345,7 +347,7 @@ class Predictor:
             body["referenceId"], number = live, str(live)
         if operation.echoes:
             body["n"], number = self._sent(operation, meaning.number), f"{number}:{meaning.number}"
-        after = answer.after + DELAY * actions.count("delay")
+        after = DELAY * actions.count("delay") + (0.0 if operation.trigger == "publish" else answer.after)
         prediction = Prediction(
             now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
         )

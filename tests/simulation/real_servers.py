@@ -251,6 +251,7 @@ def check_servers(seeds: Iterable[int]) -> bool:
                 found, count = compared(program.serving, seed, Path(folder))
             if found:
                 print(f"seed {seed} on {name}, after {count} equal outputs: {found}")
+                print(f"SEED={seed} SOCKETS=1 repeats it.")
                 return False
             totals[name] += count
     print("on sockets:", ", ".join(f"{count} equal outputs of {name}" for name, count in totals.items()))

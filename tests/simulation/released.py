@@ -20,14 +20,14 @@ def kept_by(backend: Backend) -> dict[str, int]:
         "scheduled actions": len(backend._schedule._heap),
         "delayed replies": len(backend._pending),
         "waiting sessions": len(backend._router._waiting),
-        "subscriptions": len(registry.subscriptions._by_session)
-        if hasattr(registry.subscriptions, "_by_session")
-        else 0,
+        "subscriptions": len(registry.subscriptions._by_client) + len(registry.subscriptions._by_channel),
         "browsers": len(registry.browsers._sessions),
         "polls of browsers": sum(len(each) for each in registry.browsers._held.values()),
         "clients": len(sessions._by_client),
         "names": sum(len(each) for each in sessions._named.values()),
         "requests of Bayeux": len(backend._application._sessions_of),
         "delays of Bayeux": len(backend._application._delays),
+        "broken requests of Bayeux": len(backend._application._broken),
+        "statuses of Bayeux": len(backend._application._statuses),
     }
     return {name: count for name, count in counts.items() if count}

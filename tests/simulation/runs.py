@@ -8,7 +8,7 @@ from cometreel.wire import Accept, Frame, Reply
 from tests.simulation.checker import violations
 from tests.simulation.generation import plan_of
 from tests.simulation.history import Delivered, Emitted
-from tests.simulation.shrinking import broken_promises
+from tests.simulation.plan import Plan
 from tests.simulation.world import Stalled, World, play
 
 REPEATED_ONE_IN = 50
@@ -47,19 +47,30 @@ class Totals:
 
 def run_seed(seed: int, totals: Totals, *, length: int = 150) -> list[str]:
     """Play a seed; return the promises that it breaks."""
-    plan = plan_of(seed, length=length)
+    return broken_promises(plan_of(seed, length=length), repeated=is_repeated(seed), totals=totals)
+
+
+def is_repeated(seed: int) -> bool:
+    """True if the run of a seed is repeated."""
+    return seed % REPEATED_ONE_IN == REPEATED_ONE_IN // 2
+
+
+def broken_promises(plan: Plan, *, repeated: bool = False, totals: Totals | None = None) -> list[str]:
+    """Play a plan; return the promises that it breaks, an error of the engine among them.
+
+    `repeated` plays it again, with late calls of the engine. The run is added to `totals`.
+    """
     try:
         world = play(plan)
+        again = play(plan, late=True) if repeated else None
     except Stalled as error:
         return [f"0: stalled: {error}"]
-    except Exception:  # noqa: BLE001  # played again, and reported with its error
-        return broken_promises(plan)
-    broken = violations(world)
-    totals.add(world)
-    if not broken and seed % REPEATED_ONE_IN == REPEATED_ONE_IN // 2:
-        totals.repeated += 1
-        broken = differences(world, play(plan, late=True))
-    return broken
+    except Exception as error:  # noqa: BLE001  # any error of the engine breaks a promise
+        return [f"0: {type(error).__name__}: {error}"]
+    if totals is not None:
+        totals.add(world)
+        totals.repeated += repeated
+    return violations(world) or ([] if again is None else differences(world, again))
 
 
 def bytes_of(world: World) -> dict[str, list[tuple[object, ...]]]:
@@ -80,13 +91,13 @@ def bytes_of(world: World) -> dict[str, list[tuple[object, ...]]]:
 
 
 def differences(one: World, other: World) -> list[str]:
-    """Return how the bytes of two runs differ."""
+    """Return how the bytes of two runs differ: the place of the first difference, and what was sent there."""
     found, expected = bytes_of(one), bytes_of(other)
     for client in sorted({*found, *expected}):
         pairs = zip(found.get(client, ()), expected.get(client, ()), strict=False)
         for place, (first, second) in enumerate(pairs):
             if first != second:
-                return [f"0: output {place} for {client} differs in two equal runs: {first} and {second}"]
+                return [f"0: output {place} for {client} differs in two equal runs", *map(str, (first, second))]
         if len(found.get(client, ())) != len(expected.get(client, ())):
             return [f"0: {client} receives more in one of two equal runs"]
     return []

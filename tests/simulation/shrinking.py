@@ -11,25 +11,13 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
 
-from tests.simulation.checker import violations
 from tests.simulation.plan import Operation, Options, Plan
-from tests.simulation.world import Stalled, play
+from tests.simulation.runs import broken_promises
 
 Item = TypeVar("Item")
 Find: TypeAlias = Callable[[Plan], list[str]]
 
 _DETAILS = re.compile(r"'[^']*'|\{.*?\}|\(.*?\)|\b[a-f0-9]{32}\b|[\d.]+|\b[a-f]\b")
-
-
-def broken_promises(plan: Plan) -> list[str]:
-    """Play a plan; return the promises that it breaks, an error of the engine among them."""
-    try:
-        world = play(plan)
-    except Stalled as error:
-        return [f"0: stalled: {error}"]
-    except Exception as error:  # noqa: BLE001  # any error of the engine breaks a promise
-        return [f"0: {type(error).__name__}: {error}"]
-    return violations(world)
 
 
 def kind_of(violation: str) -> str:
@@ -40,7 +28,7 @@ def kind_of(violation: str) -> str:
 class Shrinker:
     """Shrinks one plan. `find` returns the broken promises of a plan."""
 
-    def __init__(self, plan: Plan, find: Find = broken_promises, *, max_runs: int = 1500) -> None:
+    def __init__(self, plan: Plan, find: Find = broken_promises, *, max_runs: int) -> None:
         self._find, self._max_runs, self._runs = find, max_runs, 0
         self.plan = plan
         self._kind = kind_of(find(plan)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.plan import Answer, ClientPlan, Operation, Options, Plan, PlannedEvent, PlannedFault, Step
-from tests.simulation.shrinking import broken_promises
+from tests.simulation.runs import broken_promises
 
 
 def test_a_notification_in_a_frame_that_was_not_written_when_its_session_had_ended_is_reported() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.generation import plan_of
+from tests.simulation.plan import Answer, ClientPlan, Operation, Plan, PlannedEvent, PlannedFault, Step
 from tests.simulation.planted_faults import FAULTS, planted
-from tests.simulation.shrinking import Shrinker, broken_promises
+from tests.simulation.runs import broken_promises
+from tests.simulation.shrinking import Shrinker
 from tests.simulation.transcript import transcript
 
 SEEDS = range(200)
@@ -25,10 +27,31 @@ def _first_seed() -> int | None:
     return next((seed for seed in SEEDS if broken_promises(plan_of(seed, length=60))), None)
 
 
+def test_the_seeds_keep_all_promises_without_a_fault():
+    assert _first_seed() is None
+
+
 @pytest.mark.parametrize("fault", sorted({*FAULTS}.difference(SHOWN)))
 def test_a_planted_fault_is_noticed(fault: str):
     with planted(fault):
         assert _first_seed() is not None
+
+
+def test_a_fault_is_noticed_after_a_publish_has_broken_a_websocket():
+    plan = Plan(
+        operations=(Operation("op0", "publish"), Operation("op1", "header", (Answer((PlannedEvent("/a"),)),))),
+        clients=(ClientPlan("a"), ClientPlan("b", "websocket")),
+        steps=(
+            Step(0.0, "b", "connect"),
+            Step(0.1, "b", "call", ["op0", 1]),
+            Step(0.2, "a", "connect"),
+            Step(0.3, "a", "call", ["op1", 2]),
+        ),
+        faults=(PlannedFault("op0 1", "broken", 1),),
+    )
+    assert broken_promises(plan) == []
+    with planted("replies and notifications are late"):
+        assert broken_promises(plan) != []
 
 
 @pytest.mark.parametrize("fault", SHOWN)

@@ -127,12 +127,13 @@ FAULTS: dict[str, tuple[object, str, Callable[[Any], Any]]] = {
     ),
 }
 """The owner and the name of a function, and its change, by what is wrong then."""
+FAULTY_PATIENCE = 2.0
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_a_server_is_noticed(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     owner, name, change = FAULTS[fault]
-    monkeypatch.setattr(socket_run, "PATIENCE", 2.0)
+    monkeypatch.setattr(socket_run, "PATIENCE", FAULTY_PATIENCE)
     monkeypatch.setattr(owner, name, change(getattr(owner, name)))
     found = (compared(serving_here, seed, tmp_path)[0] for seed in SAMPLE)
     assert any(found)
@@ -151,8 +152,13 @@ def test_the_command_prints_the_first_difference(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(real_servers, "SERVERS", {"serve": strict})
     assert not check_servers([28])
     assert "seed 28 on serve, after " in (report := capsys.readouterr().out)
+    assert "SEED=28 SOCKETS=1 repeats it." in report
     assert "('connection', 'Upgrade')" in report
 
 
-def test_a_server_in_this_process_sends_the_bytes_of_the_engine(tmp_path: Path):
-    assert compared(serving_here, SAMPLE[0], tmp_path)[0] == ""
+@pytest.mark.parametrize("seed", SAMPLE)
+def test_a_server_in_this_process_sends_the_bytes_of_the_engine(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(socket_run, "PATIENCE", FAULTY_PATIENCE)
+    assert compared(serving_here, seed, tmp_path)[0] == ""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gc
+import re
 from dataclasses import replace
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+from cometreel.engine import Backend
+from cometreel.wire import Effect
+from tests.simulation import generation
 from tests.simulation.__main__ import main, report_failure
 from tests.simulation.generation import FEATURES, plan_of
 from tests.simulation.plan import FaultName, Identity, Step, Trigger
@@ -17,7 +22,7 @@ from tests.simulation.transports import TRANSPORTS
 from tests.simulation.world import World, play
 
 PART = 88
-"""The seeds of each of the four parts of the simulation: together, they play 100,000 actions."""
+"""The seeds of each of the four parts of the simulation. Each part plays at least 25,000 actions."""
 
 
 @pytest.mark.parametrize("first", range(0, 4 * PART, PART))
@@ -25,6 +30,7 @@ def test_a_simulation_keeps_all_promises(first: int):
     totals = Totals()
     for seed in range(first, first + PART):
         assert (seed, run_seed(seed, totals)) == (seed, [])
+    assert totals.actions >= 25_000
 
 
 @pytest.mark.parametrize("seed", [0, 50, 100])
@@ -63,12 +69,15 @@ def test_all_features_are_used():
     assert {client.identity for plan in plans for client in plan.clients} == {*get_args(Identity)}
     assert {operation.trigger for plan in plans for operation in plan.operations} == {*get_args(Trigger)}
     assert {fault.action for plan in plans for fault in plan.faults} == {*get_args(FaultName)}
-    assert len(FEATURES) >= 35
+    source = Path(generation.__file__).read_text("utf-8")
+    assert [each for each in FEATURES if source.count(f'"{each}"') < 2] == []
 
 
 def test_the_command_plays_one_seed_and_prints_totals(capsys: pytest.CaptureFixture[str]):
     assert main(["--seed", "3"]) == 0
-    assert capsys.readouterr().out.startswith("1 seeds (0 of them twice), ")
+    simulated, _, loads = capsys.readouterr().out.splitlines()
+    assert simulated.startswith("1 seeds (0 of them twice), ")
+    assert loads.startswith("load ledger: 1 seeds, ")
 
 
 def test_the_command_prints_a_failing_seed_as_a_test(capsys: pytest.CaptureFixture[str]):
@@ -79,6 +88,37 @@ def test_the_command_prints_a_failing_seed_as_a_test(capsys: pytest.CaptureFixtu
         assert report_failure(seed) in report
     assert f"SEED={seed} repeats it" in report
     assert f"def test_seed_{seed}() -> None:" in report
+
+
+def test_a_seed_whose_bytes_differ_in_a_late_run_is_printed_as_a_test(monkeypatch: pytest.MonkeyPatch):
+    advance = Backend.advance
+
+    def takes_an_id(self: Backend, now: float) -> list[Effect]:
+        self._ids.new("client")
+        return advance(self, now)
+
+    monkeypatch.setattr(Backend, "advance", takes_an_id)
+    assert re.match(r"0: output \d+ for [a-f] differs in two equal runs$", run_seed(125, Totals())[0])
+    assert run_seed(126, Totals()) == []
+    report = report_failure(125, max_runs=30)
+    names: dict[str, Any] = {}
+    exec(report, names)
+    with pytest.raises(AssertionError):
+        names["test_seed_125"]()
+    monkeypatch.undo()
+    names["test_seed_125"]()
+
+
+def test_an_error_of_a_late_run_breaks_a_promise(monkeypatch: pytest.MonkeyPatch):
+    sleep = World._sleep
+
+    def fails_late(self: World, seconds: float) -> None:
+        sleep(self, seconds)
+        if self.late:
+            raise ValueError("late")
+
+    monkeypatch.setattr(World, "_sleep", fails_late)
+    assert run_seed(125, Totals()) == ["0: ValueError: late"]
 
 
 def _answered(world: World) -> dict[str, list[tuple[object, ...]]]:

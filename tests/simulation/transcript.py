@@ -16,19 +16,19 @@ _IMPORTS = """\
 from tests.simulation.plan import (
     Answer, ClientPlan, Operation, Options, Plan, PlannedEntry, PlannedEvent, PlannedFault, Step
 )
-from tests.simulation.shrinking import broken_promises
+from tests.simulation.runs import broken_promises
 """
 
 
-def transcript(plan: Plan, seed: int, broken: Iterable[str], *, imports: bool = True) -> str:
-    """Return the source of a test that fails while the plan breaks a promise."""
-    lines = [_IMPORTS] if imports else []
-    lines += [f"def test_seed_{seed}() -> None:"]
+def transcript(plan: Plan, seed: int, broken: Iterable[str], *, repeated: bool = False) -> str:
+    """Return the source of a test that fails while the plan breaks a promise, when it is `repeated` if so."""
+    lines = [_IMPORTS, f"def test_seed_{seed}() -> None:"]
     lines += [f"    # {each}"[:_WIDTH] for each in broken]
     lines += ["    plan = Plan("]
     for name in ("operations", "clients", "steps", "timeline", "faults", "users", "options", "through_yaml"):
         lines += _argument(name, getattr(plan, name))
-    lines += ["    )", "    assert broken_promises(plan) == []"]
+    arguments = "plan, repeated=True" if repeated else "plan"
+    lines += ["    )", f"    assert broken_promises({arguments}) == []"]
     return "\n".join(lines) + "\n"
 
 

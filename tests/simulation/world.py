@@ -316,8 +316,8 @@ class World:
                 self.kept[name] = self.kept.get(name, 0) + count
 
 
-def play(plan: Plan, *, nonce: str = "", late: bool = False) -> World:
+def play(plan: Plan, *, late: bool = False) -> World:
     """Play a plan; return the world, with its history."""
-    world = World(plan, nonce=nonce, late=late)
+    world = World(plan, late=late)
     world.play()
     return world

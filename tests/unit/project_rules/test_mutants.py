@@ -31,8 +31,7 @@ def test_each_mutant_is_found_and_changes_its_function(package: str):
 
 
 def test_the_table_has_all_mutants():
-    counts = {name: len(mutants) for name in PACKAGES if (mutants := read_mutants(name))}
-    assert written_counts() == counts
+    assert written_counts() == {name: len(read_mutants(name)) for name in PACKAGES}
 
 
 def test_a_fragment_is_replaced_in_its_function_only():
