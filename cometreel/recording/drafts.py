@@ -47,8 +47,8 @@ _CONDITIONS = {
 }
 """The request header fields that cause a status (RFC 9110 §13, §14): only a request with them gets such a reply."""
 _ROUNDING_UP = 0.000495
-"""Seconds that are added to a delay before it is rounded to milliseconds. They round it up, so that a notification
-isn't due before the handshake that it followed; they are less than half a millisecond, so that whole milliseconds stay."""
+"""Seconds that are added to a delay before it is rounded to milliseconds, so that a notification isn't due before the
+handshake that it followed. It is less than half a millisecond, so that whole milliseconds stay."""
 
 
 class NotExpressible(ValueError):
