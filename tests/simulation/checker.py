@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import comb
-from typing import NamedTuple
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Drop, Frame, Reply
@@ -73,36 +72,6 @@ class LiveClient:
     """True if it is not known whether its latest request reached a live session."""
 
 
-class Uncertain(NamedTuple):
-    """The state of a session before a request that a client sends which may have expired."""
-
-    session: LiveSession
-    arrivals: int
-    counts: dict[str, int]
-    used: set[int]
-    highest: int
-    fault_counts: dict[int, int]
-    role: tuple[str, bool]
-    anchors: dict[str, float]
-    timeline: dict[int, list[DueEvent]]
-
-    @staticmethod
-    def of(session: LiveSession, arrivals: int) -> Uncertain:
-        """Copy the state of a session."""
-        counts, faults = dict(session.counts), dict(session.fault_counts)
-        role, anchors, timeline = (session.role, session.role_in_turn), dict(session.anchors), dict(session.timeline)
-        return Uncertain(session, arrivals, counts, set(session.used), session.highest, faults, role, anchors, timeline)
-
-    def restore(self) -> None:
-        """Undo the request."""
-        session = self.session
-        session.counts, session.used, session.highest = self.counts, self.used, self.highest
-        session.fault_counts.clear()
-        session.fault_counts.update(self.fault_counts)
-        session.role, session.role_in_turn = self.role
-        session.anchors, session.timeline = self.anchors, self.timeline
-
-
 class Checker:
     """Reads the history of one run and collects the broken promises."""
 
@@ -133,8 +102,6 @@ class Checker:
         """The clients that have used a WebSocket, by its request."""
         self._hung_up: set[int] = set()
         """The requests whose client has gone."""
-        self._uncertain: dict[int, Uncertain] = {}
-        """The requests of clients that may have expired."""
         self._awaited: tuple[int, Prediction] | None = None
         """The WebSocket of the latest frame, and the answers to it that have not been sent."""
         self.given_up: Counter[tuple[str, str]] = Counter()
@@ -467,7 +434,7 @@ class Checker:
             client = self._client_of(entry.node, meaning, browser, self.world.clients[entry.client].plan.transport)
             self._read(number, entry.client, meaning, session, client, now)
         elif kind == "call":
-            failed = self._has_rates and self._fails_at_once(number)
+            failed = self._has_rates and self._is_answered_with(503, number)
             self._expect(number, self.predictor.call(session, meaning, now, failed=failed), entry.node)
         elif kind == "other":
             self._expect_other(number, entry, now)
@@ -525,6 +492,10 @@ class Checker:
         """Read the messages of a request or a frame."""
         answers = list[MessageAnswer]()
         reply = Prediction(now, 200, answers=answers)
+        if client is not None and self._is_doubtful(client) and self._is_answered_with(402, number):
+            self._make_optional(client)  # it has expired, so its request has no effect
+            self._end(client)
+            client = None
         if client is None:
             if meaning.messages[0]["channel"] == "/meta/handshake":
                 faults = self.predictor.triggered(session, "/meta/handshake")
@@ -537,9 +508,6 @@ class Checker:
             return
         self._bayeux[number] = client
         client.doubtful = self._is_doubtful(client)
-        self._uncertain.pop(number, None)
-        if client.doubtful:
-            self._uncertain[number] = Uncertain.of(session, self._arrivals)
         for message in meaning.messages:
             if not client.alive:
                 break
@@ -646,7 +614,7 @@ class Checker:
     def _on_publish(
         self, number: int, session: LiveSession, client: LiveClient, meaning: Meaning, now: float, reply: Prediction
     ) -> None:
-        failed = self._has_rates and self._fails_at_once(number)
+        failed = self._has_rates and self._is_answered_with(503, number)
         prediction = self.predictor.call(session, meaning, now, client.client_id, failed=failed)
         self._add(prediction.events)
         if prediction.status == 503:
@@ -657,16 +625,16 @@ class Checker:
         if prediction.status is None and self.plan.options.on_hangup == "lose":
             self._make_lossy(client)  # the reply that was not written had notifications
 
-    def _fails_at_once(self, number: int) -> bool:
-        """True if the reply to the current request is that of a fault with the action `status`."""
-        history, place = self.world.history, self._place + 1
+    def _is_answered_with(self, status: int, number: int) -> bool:
+        """True if the current request is answered at once with this status, in its head or for one of its messages."""
+        history, place, code = self.world.history, self._place + 1, f"{status}::"
         while place < len(history) and history[place].at == self._now:
             entry = history[place]
             if isinstance(entry, Emitted) and entry.output.request_id == number:
                 output = entry.output
                 if isinstance(output, Reply):
-                    return output.status == 503 or b"503::" in output.body
-                return isinstance(output, Frame) and "503::" in output.text
+                    return output.status == status or code.encode() in output.body
+                return isinstance(output, Frame) and code in output.text
             place += 1
         return False
 
@@ -785,9 +753,7 @@ class Checker:
         client = client or self._bayeux.get(number)
         if client is not None and not (client.acked or self._only_on_connect):
             client.owed_since = None  # the reply to a request carries what is due meanwhile
-        if client is not None and b"402::" in reply.body:
-            self._notice_refusal(client, number)
-        elif client is not None:
+        if client is not None:
             client.doubtful = False
         if client is not None and reply.status == 200:
             self._carriers[number] = client, reply
@@ -803,9 +769,7 @@ class Checker:
                 self._start_client(number, message)
             else:
                 del self._handshakes[number]
-        if "402::" in text and number in self._bayeux:
-            self._notice_refusal(self._bayeux[number], number)
-        elif number in self._bayeux and '"successful":true' in text:
+        if number in self._bayeux and '"successful":' in text:
             self._bayeux[number].doubtful = False
         if '"/meta/connect"' in text:
             client = self._polls.pop(number, None)
@@ -821,18 +785,6 @@ class Checker:
         if prediction.status is not None:
             prediction.answers = left
             self._awaited = (number, prediction) if left else None
-
-    def _notice_refusal(self, client: LiveClient, number: int) -> None:
-        """A client that may have expired is unknown, so it has expired, and its request has no effect."""
-        if self._is_doubtful(client):
-            self._make_optional(client)
-            self._end(client)
-            uncertain = self._uncertain.pop(number, None)
-            if uncertain is not None:
-                uncertain.restore()
-                for *_, arrival, event in self._due:
-                    event.cancelled = event.cancelled or arrival > uncertain.arrivals
-        client.doubtful = False
 
     def _on_drop(self, number: int) -> None:
         if self._awaited is not None and self._awaited[0] == number and self._awaited[1].status is None:

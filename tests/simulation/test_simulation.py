@@ -15,9 +15,20 @@ from cometreel.wire import Effect
 from tests.simulation import generation
 from tests.simulation.__main__ import main, report_failure
 from tests.simulation.generation import FEATURES, plan_of
-from tests.simulation.plan import FaultName, Identity, Step, Trigger
+from tests.simulation.plan import (
+    Answer,
+    ClientPlan,
+    FaultName,
+    Identity,
+    Operation,
+    Options,
+    Plan,
+    PlannedEvent,
+    Step,
+    Trigger,
+)
 from tests.simulation.planted_faults import planted
-from tests.simulation.runs import Totals, bytes_of, differences, run_seed
+from tests.simulation.runs import Totals, broken_promises, bytes_of, differences, run_seed
 from tests.simulation.transports import TRANSPORTS
 from tests.simulation.world import World, play
 
@@ -47,6 +58,25 @@ def test_a_late_call_gives_the_same_bytes_as_a_call_at_each_deadline(seed: int):
     steps = [*plan.steps[:60], Step(plan.steps[59].at, "", "sleep", 2.5), *plan.steps[60:]]
     plan = replace(plan, steps=tuple(steps))
     assert differences(play(plan, late=True), play(plan)) == []
+
+
+def test_a_publish_of_an_expired_client_has_no_effect():
+    """Only its answer tells that it has expired: its server may have noticed the lost poll later."""
+    plan = Plan(
+        operations=(
+            Operation("op1", "one-of", (Answer((PlannedEvent("/c/d"),)),)),
+            Operation("op2", "publish", (Answer((PlannedEvent("/b", deliver="subscribers"),)),)),
+        ),
+        clients=(ClientPlan("a", user="ann"), ClientPlan("b", user="bob")),
+        steps=(
+            Step(0.0, "b", "connect"),
+            Step(24.0, "b", "hangup"),
+            Step(26.0, "a", "call", ["op1", 40]),
+            Step(35.0, "b", "call", ["op2", 56]),
+        ),
+        options=Options(on_hangup="lose"),
+    )
+    assert broken_promises(plan) == []
 
 
 def test_the_memory_of_sessions_is_released():
