@@ -316,7 +316,7 @@ class Checker:
         for client in clients:
             given = event
             if event.optional or self._is_doubtful(client) or client.lossy:
-                given = DueEvent(event.due, event.session, event.key, order=event.order, optional=True)
+                given = _optional(event)
             if options.deliver == "subscribed" and not _receives(client, event.key[0]):
                 self._give_up(given, "no subscriber")
                 continue
@@ -843,6 +843,10 @@ class Checker:
             return
         in_order = (place for place, each in enumerate(found) if not _is_after(client, each))
         event = found.pop(next(in_order, 0))  # an earlier equal one may have been dropped, because the queue was full
+        if event.optional:  # it may also be a later equal one
+            later = next((place for place, each in enumerate(found) if not each.optional), None)
+            if later is not None:
+                found[later] = _optional(found[later])
         if not found:
             del client.outstanding[key]
         if client.acked:
@@ -1000,6 +1004,10 @@ def _is_unlikely(times: int, of: int, rate: float) -> bool:
     """True if something with this probability almost never happens so often, or so seldom."""
     chances = [comb(of, each) * rate**each * (1 - rate) ** (of - each) for each in range(of + 1)]
     return min(sum(chances[: times + 1]), sum(chances[times:])) < 1e-8
+
+
+def _optional(event: DueEvent) -> DueEvent:
+    return DueEvent(event.due, event.session, event.key, order=event.order, optional=True)
 
 
 def _is_after(client: LiveClient, event: DueEvent) -> bool:

@@ -251,7 +251,10 @@ class Generator:
                 faults.append(PlannedFault(target.exchange_name("", 0), action, **random.choice(when)))
         if self._has("meta faults"):
             meta = random.choice(["/meta/connect", "/meta/subscribe", "/meta/handshake"])
-            faults.append(PlannedFault(meta, random.choice(_META_FAULTS), **random.choice(when)))
+            action = random.choice(_META_FAULTS)
+            if action == "error" and meta != "/meta/handshake" and options.on_hangup == "lose":
+                action = "status"  # the fault's 402 is that of a client that has expired, so nobody can tell them apart
+            faults.append(PlannedFault(meta, action, **random.choice(when)))
         return tuple(faults)
 
     # ------------------------------------------------------------------ clients and steps

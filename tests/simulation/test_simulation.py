@@ -23,6 +23,7 @@ from tests.simulation.plan import (
     Operation,
     Options,
     Plan,
+    PlannedEntry,
     PlannedEvent,
     Step,
     Trigger,
@@ -75,6 +76,33 @@ def test_a_publish_of_an_expired_client_has_no_effect():
             Step(35.0, "b", "call", ["op2", 56]),
         ),
         options=Options(on_hangup="lose"),
+    )
+    assert broken_promises(plan) == []
+
+
+def test_one_of_two_equal_notifications_is_enough_if_one_may_not_come():
+    """The first is for all clients of the node, because one that has expired may have been its only receiver."""
+    plan = Plan(
+        operations=(Operation("op1", "query", (Answer((PlannedEvent("/c/d"),)),)),),
+        clients=(
+            ClientPlan("a"),
+            ClientPlan("b", jar="tabs"),
+            ClientPlan("c", jar="tabs"),
+            ClientPlan("d", "websocket", "browser"),
+        ),
+        steps=(
+            Step(0.0, "a", "connect"),
+            Step(0.0, "c", "connect", []),
+            Step(0.0, "d", "connect"),
+            Step(0.0, "a", "forget"),
+            Step(5.0, "b", "unmatched", 6),
+            Step(5.5, "d", "call", ["op1", 7]),
+            Step(5.6, "b", "call", ["op1", 9]),
+            Step(6.0, "", "sleep", 100.128981),
+        ),
+        timeline=(PlannedEntry("/b", until="unsubscribe /a", after=1.0, gap=0.1, roles=("watcher-1",)),),
+        users=(("watcher-1", ""),),
+        options=Options(max_interval=4.013, on_hangup="lose"),
     )
     assert broken_promises(plan) == []
 
