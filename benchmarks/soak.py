@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
@@ -43,6 +44,7 @@ WARM = 0.25
 BLOCKS = 20
 """The samples of a slope are replaced by so many medians: neighbours are not independent of each other."""
 NOISE = 2.5  # standard errors
+MOST_REPEATED = 0.9  # the largest autocorrelation that is assumed: more can't be told from so few blocks
 IDLE = "20s"
 """How long the session of a client that has left stays open."""
 
@@ -75,7 +77,12 @@ class Slope:
 
 
 def slope(points: Sequence[tuple[float, float]]) -> Slope:
-    """Return the slope of values over seconds, of the medians of blocks, by least squares."""
+    """Return the slope of values over seconds, of the medians of blocks, by least squares.
+
+    Memory changes in steps of the allocator, so neighbouring blocks depend on each other. The standard error takes that
+    into account by the autocorrelation of the deviations, as is usual for trends of the climate (Santer et al. 2000,
+    doi:10.1029/1999JD901105): of n blocks, n(1 - r)/(1 + r) are independent.
+    """
     size = max(1, len(points) // BLOCKS)
     blocks = [points[start : start + size] for start in range(0, len(points) - size + 1, size)]
     times = [fmean(at for at, _ in block) / 3600 for block in blocks]
@@ -85,8 +92,10 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope:
     if len(blocks) < 3 or not spread:
         return Slope(0.0, math.inf)
     found = sum((at - mean_time) * (value - mean_value) for at, value in zip(times, values, strict=True)) / spread
-    left = sum((v - mean_value - found * (at - mean_time)) ** 2 for at, v in zip(times, values, strict=True))
-    return Slope(found, math.sqrt(left / (len(blocks) - 2) / spread))
+    left = [v - mean_value - found * (at - mean_time) for at, v in zip(times, values, strict=True)]
+    squares = sum(each * each for each in left)
+    repeated = min(max(sum(one * other for one, other in pairwise(left)) / (squares or 1), 0.0), MOST_REPEATED)
+    return Slope(found, math.sqrt(squares / (len(blocks) - 2) / spread * (1 + repeated) / (1 - repeated)))
 
 
 async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], SoakClients]:

@@ -39,6 +39,12 @@ def test_steps_are_growth_and_a_fall_is_not():
     assert slope([(at, -value) for at, value in steps]).is_zero
 
 
+def test_a_step_up_after_a_step_down_is_no_growth():
+    """Memory of a run of an hour without a leak: the allocator returned a part of it for a while."""
+    steps = [(float(at), 75.4 if at < 700 else 75.0 if at < 1700 else 75.6) for at in range(0, 2700, 10)]
+    assert slope(steps).is_zero
+
+
 def test_too_few_samples_have_no_slope():
     assert slope([(0, 1), (1, 2)]).is_zero
 
