@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, linear_regression, median
 from typing import NamedTuple
 
 import uvloop
@@ -87,12 +87,12 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope:
     blocks = [points[start : start + size] for start in range(0, len(points) - size + 1, size)]
     times = [fmean(at for at, _ in block) / 3600 for block in blocks]
     values = [median(value for _, value in block) for block in blocks]
-    mean_time, mean_value = fmean(times), fmean(values)
+    mean_time = fmean(times)
     spread = sum((at - mean_time) ** 2 for at in times)
     if len(blocks) < 3 or not spread:
         return Slope(0.0, math.inf)
-    found = sum((at - mean_time) * (value - mean_value) for at, value in zip(times, values, strict=True)) / spread
-    left = [v - mean_value - found * (at - mean_time) for at, v in zip(times, values, strict=True)]
+    found, start = linear_regression(times, values)
+    left = [value - start - found * at for at, value in zip(times, values, strict=True)]
     squares = sum(each * each for each in left)
     repeated = min(max(sum(one * other for one, other in pairwise(left)) / (squares or 1), 0.0), MOST_REPEATED)
     return Slope(found, math.sqrt(squares / (len(blocks) - 2) / spread * (1 + repeated) / (1 - repeated)))

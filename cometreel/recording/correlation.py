@@ -45,9 +45,9 @@ class CorrelatedRequest:
     could_receive: bool = True
     """False if the session had no CometD client that could receive an answer."""
 
-    def copies_of(self, delivery: RecordedDelivery) -> list[RecordedDelivery]:
-        """Return the same message as other sessions received it."""
-        return [copy for original, copy in self.copies if original is delivery]
+    def received(self, delivery: RecordedDelivery) -> list[RecordedDelivery]:
+        """Return a delivery, and the same message as other sessions received it."""
+        return [delivery, *(copy for original, copy in self.copies if original is delivery)]
 
     @property
     def at(self) -> float:
@@ -308,7 +308,7 @@ class _Broadcasts:
         if not self._several:
             return False
         for request, original in self._joined.get(_content(delivery), ()):
-            sessions = {original.session, *(copy.session for copy in request.copies_of(original))}
+            sessions = {each.session for each in request.received(original)}
             is_near = abs(delivery.at - original.at) <= COPY_SECONDS and delivery.at >= request.at
             if is_near and delivery.session not in sessions:
                 request.copies = _added(request.copies, (original, delivery))

@@ -202,7 +202,7 @@ class Drafter:
         omitted: list[str] = []
         for delivery in recorded.deliveries:
             try:
-                late = delivery.at - min(each.at for each in (delivery, *recorded.copies_of(delivery)))
+                late = delivery.at - min(each.at for each in recorded.received(delivery))
                 event = self.event(delivery, recorded.at + late)
                 deliver = self._receivers.of(recorded, delivery)
                 events.append(event.model_copy(update={"deliver": deliver}) if deliver else event)

@@ -24,7 +24,7 @@ class NotificationReceivers:
 
     def of(self, recorded: CorrelatedRequest, delivery: RecordedDelivery) -> str | None:
         """Return the value of `deliver`; None if only the asker received it, or if the asker is unknown."""
-        sessions = {copy.session for copy in recorded.copies_of(delivery)} | {delivery.session}
+        sessions = {each.session for each in recorded.received(delivery)}
         if sessions == {recorded.session} or recorded.is_anonymous:
             return None
         subscribed = self._subscribed(delivery)

@@ -73,7 +73,7 @@ def _usages(events: Iterable[WireEvent]) -> Mapping[str, _Usage]:
             continue
         browser, user = event.identity.get(BROWSER_COOKIE), event.identity.get("user")
         for name, token in cookies_of(event).items():
-            if name == BROWSER_COOKIE or not re.fullmatch(FIELD_NAME, name):  # a scenario can't name the latter
+            if name == BROWSER_COOKIE:
                 continue
             usage = usages[name]
             usage.is_known |= name in event.identity
@@ -83,4 +83,5 @@ def _usages(events: Iterable[WireEvent]) -> Mapping[str, _Usage]:
                 usage.bayeux.add(token)
             elif event.kind == "request":
                 usage.calls[token] += 1
-    return dict(usages)
+    # a scenario can't contain other names
+    return {name: usage for name, usage in usages.items() if re.fullmatch(FIELD_NAME, name)}

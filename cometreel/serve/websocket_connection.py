@@ -301,7 +301,9 @@ class WebSocketConnection(PausableConnection):
         """Nothing to do: the application closes its WebSockets."""
 
     def _write_pending(self) -> None:
-        self._transport.write(b"".join(self._protocol.data_to_send()))
+        """Write what the protocol has to send, unless the connection is closing."""
+        if not self._transport.is_closing():
+            self._transport.write(b"".join(self._protocol.data_to_send()))
 
     # ------------------------------------------------------------------ receiving
     def data_received(self, data: bytes) -> None:
@@ -326,7 +328,7 @@ class WebSocketConnection(PausableConnection):
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 self._message_received()
-        elif opcode is Opcode.PING and not self._transport.is_closing():
+        elif opcode is Opcode.PING:
             self._write_pending()  # the pong
         elif opcode is Opcode.CLOSE:
             self._close_received()

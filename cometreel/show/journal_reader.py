@@ -120,11 +120,7 @@ class _JournalReader:
 
     def _notifications(self, request: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
         """Return the notifications of a request, each followed by its copies for other sessions."""
-        return tuple(
-            self._notification(one)
-            for delivery in request.deliveries
-            for one in (delivery, *request.copies_of(delivery))
-        )
+        return tuple(self._notification(one) for delivery in request.deliveries for one in request.received(delivery))
 
     def _unchanged(self, request: CorrelatedRequest) -> ConversationExchange:
         """Return an exchange as recorded, without the markers of a scenario."""

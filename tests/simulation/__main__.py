@@ -32,7 +32,8 @@ _ACTIONS_OF_A_REQUEST = 50
 
 def report_failure(seed: int, *, max_runs: int = 1500) -> str:
     """Return the smallest failing plan of a seed as a unit test, and its conversation."""
-    plan, repeated = plan_of(seed), is_repeated(seed) and not broken_promises(plan_of(seed))
+    plan = plan_of(seed)
+    repeated = is_repeated(seed) and not broken_promises(plan)
     find = partial(broken_promises, repeated=repeated)
     plan = Shrinker(plan, find, max_runs=max_runs).shrink()
     test = transcript(plan, seed, find(plan), repeated=repeated)

@@ -751,11 +751,12 @@ class Checker:
             self._keep_alive(client, self._now)
             self._check_answers(number, reply, [("/meta/connect", None)])
         client = client or self._bayeux.get(number)
-        if client is not None and not (client.acked or self._only_on_connect):
+        if client is None:
+            return
+        client.doubtful = False
+        if not (client.acked or self._only_on_connect):
             client.owed_since = None  # the reply to a request carries what is due meanwhile
-        if client is not None:
-            client.doubtful = False
-        if client is not None and reply.status == 200:
+        if reply.status == 200:
             self._carriers[number] = client, reply
             if not client.acked:
                 client.in_flight.add(number)
