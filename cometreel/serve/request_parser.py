@@ -229,6 +229,7 @@ class RequestParser:
         self._all_fields: list[tuple[bytes, bytes]] | None = None  # those of a head that is parsed without Upgrade
         self._upgrade: bytes | None = None
         self._head_size = self._data_size = 0
+        self._mixed_size = 0  # of the data that ended an earlier request and began this head
         self._head_only = True  # False if the data that is being parsed has a body or the end of a request
 
     def feed(self, data: bytes) -> None:
@@ -244,9 +245,11 @@ class RequestParser:
             if self._head_only:
                 self._head_size += len(data)
                 self._check_head_size(self._head_size)
-            elif len(data) > MAX_HEAD:
-                self._head_size = self._parsed_size()
-                self._check_head_size(self._head_size)
+            else:
+                self._mixed_size = len(data)
+                if len(data) > MAX_HEAD:
+                    self._head_size = self._parsed_size()
+                    self._check_head_size(self._head_size)
         except HttpParserError as error:
             self._is_reusable = False
             reason = error.__context__ if isinstance(error, HttpParserCallbackError) else None
@@ -320,7 +323,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """Start a request."""
         self._url, self._fields, self.last_head = b"", [], None
-        self._head_size, self._upgrade = 0, None
+        self._head_size, self._mixed_size, self._upgrade = 0, 0, None
         self.is_begun = True
         self._receiver.message_begun()
 
@@ -334,7 +337,7 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         """Check the head, and pass it to the connection."""
-        if self._head_size + self._data_size > MAX_HEAD:
+        if self._mixed_size + self._head_size + self._data_size > MAX_HEAD:
             self._check_head_size(self._parsed_size())
         http = self._http
         _check_host(self._fields, http)

@@ -19,6 +19,7 @@ from cometreel.serve.request_parser import RequestParser
 from cometreel.serve.server_context import ServerContext
 from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
 from tests.serve.raw_request_table import ANSWERED, BY_CORS, TABLE_SCENARIO
+from tests.serve.test_raw_requests import REFUSED
 
 LONG = 3000  # bytes; a longer request isn't sent byte by byte
 
@@ -65,6 +66,20 @@ def test_the_asgi_application_answers_a_request_with_the_same_bytes(kind: str, s
     if step == 1 and len(data) > LONG:
         step = 1000
     assert answers(data, direct=False, step=step) == answers(data, direct=True, step=step)
+
+
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "ASGI"])
+@pytest.mark.parametrize("kept", [1, 5000, 30_000, 60_000])
+@pytest.mark.parametrize("kind", ["a head that is too long", "many fields", "a long path"])
+def test_a_head_that_is_too_long_is_refused_in_any_packets(kind: str, kept: int, direct: bool):
+    """The first packet ends with `kept` bytes of the head that is refused; neither packet alone is too long."""
+    head, status, text = REFUSED[kind]
+    first = ANSWERED["a page"] + head[:kept]
+    [answer] = answers_to([[first, head[kept : kept + 60_000], head[kept + 60_000 :]]], direct=direct)
+    assert b"a page" in answer
+    assert b" %d " % status in answer
+    assert text.encode() in answer
+    assert answer.endswith(b"<closed>")
 
 
 @pytest.mark.parametrize("kind", ANSWERED)
