@@ -76,7 +76,9 @@ class AgentUser(User):
     def _send(self, _now: float) -> None:
         assert self._worker is not None
         assert self.agent is not None
-        if not self._worker.stopping.is_set() and not self._worker.send_next(self.agent):
+        if self.agent.on_idle is None or self._worker.stopping.is_set():  # this user or the run is stopped
+            return
+        if not self._worker.send_next(self.agent):
             self._send_later(_RETRY)
 
     def _send_later(self, seconds: float) -> None:
@@ -84,8 +86,10 @@ class AgentUser(User):
         self._worker.event_loop.call_at(clock() + seconds, self._send)
 
     def on_stop(self) -> None:
-        """Log out, with a short timeout."""
+        """Log out, with a short timeout. If the test goes on without this user, its requests are finished first."""
         if self.agent is not None and self._worker is not None:
+            self.agent.on_idle = None
+            self._worker.retire_agent(self.agent)
             self.agent.log_out()
             self.agent.logged_out.wait(_LOGOUT_TIMEOUT)
             self.agent.close()

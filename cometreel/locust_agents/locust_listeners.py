@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import gevent
 from locust import events
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 
 from cometreel.errors import CometreelError
 from cometreel.locust_agents.agents_tab import AgentsTab
@@ -32,6 +32,8 @@ __all__ = ["ReelRun", "register_listeners", "run_of"]
 logger = logging.getLogger(__name__)
 
 ReadOptions = Callable[[Namespace, str | None], RunOptions]
+
+_INIT_CHECK = 0.05  # seconds between two checks whether Locust has fired `init`
 
 _RUNS: WeakKeyDictionary[Environment, ReelRun] = WeakKeyDictionary()
 
@@ -55,6 +57,11 @@ class ReelRun:
             self._runner.register_message("reel-report", self._report)
         if self.has_agents:
             self._runner.register_message("reel-instructions", self._grant)
+
+    @property
+    def is_started_by_master(self) -> bool:
+        """True in a worker that was told to start its users."""
+        return isinstance(self._runner, WorkerRunner) and self._runner.worker_state in (STATE_SPAWNING, STATE_RUNNING)
 
     @property
     def follows_master(self) -> bool:
@@ -142,7 +149,9 @@ class ReelRun:
 
 
 def run_of(environment: Environment) -> ReelRun:
-    """Return the run of an environment."""
+    """Return the run of an environment. Wait for it in a worker that has users already, see `_init`."""
+    while environment not in _RUNS:
+        gevent.sleep(_INIT_CHECK)
     return _RUNS[environment]
 
 
@@ -153,6 +162,11 @@ def register_listeners(read: ReadOptions, add: Callable[[Any], None] = add_optio
 
 
 def _init(environment: Environment, read: ReadOptions) -> None:
+    """Create the run of an environment, and listen to the events of Locust.
+
+    A worker processes messages before Locust fires `init`. If its master starts the test at once, because it has been
+    waiting for this worker, then `test_start` was fired before this listener could be added, so the run starts here.
+    """
     run = _RUNS[environment] = ReelRun(environment, read)
     ending = RunReports(environment)
     hooks = environment.events
@@ -165,6 +179,8 @@ def _init(environment: Environment, read: ReadOptions) -> None:
         _Interrupts(run).listen()
     if not run.coordinates:
         hooks.quitting.add_listener(lambda environment, **_: run.leave())
+        if run.is_started_by_master:
+            _start(run)
         return
     hooks.quitting.add_listener(lambda environment, **_: _finish(run, ending))
     if environment.web_ui is not None:

@@ -100,7 +100,7 @@ class WorkerRun:
         self._leases = WorkerLeases(name)
         self._agents: dict[int, Agent] = {}
         self._sorted_agents: list[Agent] | None = None
-        self._joining: set[Agent] = set()
+        self._joining, self._retired = set[Agent](), set[Agent]()
         self._wanted = 0
         self._schedule: ArrivalSchedule | None = None
         self._applied_rates = 0
@@ -140,8 +140,9 @@ class WorkerRun:
         Agents that replace those of another worker during the run are added when they have logged in.
         """
         if self._sorted_agents is None:
+            others = self._joining | self._retired
             agents = [self._agents[number] for number in sorted(self._agents)]
-            self._sorted_agents = [agent for agent in agents if agent not in self._joining]
+            self._sorted_agents = [agent for agent in agents if agent not in others]
         return self._sorted_agents
 
     def _add_joined(self) -> None:
@@ -154,9 +155,23 @@ class WorkerRun:
     def _new_sender(self) -> RequestQueue:
         return RequestQueue(self.event_loop, self.options.target)
 
+    def retire_agent(self, agent: Agent) -> None:
+        """Send no due requests with this agent any more, and wait until those in progress are finished.
+
+        At the end of the run there is nothing to wait for: `_finish` has done it.
+        """
+        if self.stopping.is_set():
+            return
+        self._retired.add(agent)
+        self._sorted_agents = None
+        finish_by = clock() + self._longest_request
+        while agent.in_flight and clock() < min(finish_by, self._finish_by):
+            gevent.sleep(_FINISH_INTERVAL)
+
     def release_agent(self, agent: Agent) -> None:
         """Release an agent."""
         self._wanted -= 1
+        self._retired.discard(agent)
         if self._agents.get(agent.number) is agent:
             del self._agents[agent.number]
             self._sorted_agents = None
@@ -319,9 +334,14 @@ class WorkerRun:
         has_returned = not self._leaving or not self.has_contact or self._leases.are_returned
         return has_returned and not any(agent.in_flight for agent in self._agents.values())
 
+    @property
+    def _longest_request(self) -> float:
+        """Seconds after which a request has an outcome: its reply and its notification may take the patience each."""
+        return 2 * self.options.config.patience + 1
+
     def _finish(self) -> None:
         """Wait until all requests are finished; then send the final figures."""
-        self._finish_by = min(self._finish_by, clock() + 2 * self.options.config.patience + 1)
+        self._finish_by = min(self._finish_by, clock() + self._longest_request)
         while not self._is_finished() and clock() < self._finish_by:
             gevent.sleep(_FINISH_INTERVAL)
         self._measure()

@@ -35,7 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed:
         for process in item.stash.get(RUNNING, []):
-            report.sections.append((f"log of {process.name}", process.end_of_logs()))
+            report.sections.append((f"log of {process.name}", process.end_of_logs(120)))
     return report
 
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from benchmarks.stubs import free_port
 from tests.load.conftest import MIX, OWNERS, Start, await_log, counts, failures, requests
 
@@ -38,6 +40,42 @@ def test_a_master_and_two_workers_send_each_due_request_once(faulty: Callable[..
     rows = requests(tmp_path / "run")
     assert sum(number for (kind, _), number in rows.items() if kind == "notification") == due
     assert rows["login", "Login"] == 12
+
+
+def test_workers_whose_test_starts_before_their_init_event_run_their_agents(
+    faulty: Callable[..., str], locust: Start, tmp_path: Path
+):
+    url, port = faulty(), free_port()
+    out = locust(
+        *("--host", url, "--processes", 2, "--reel-rate", "steps 60,0 of 3s", *SHAPE, "--csv", "run"),
+        *("--master-bind-port", port, "--master-port", port),
+        file=str(Path(__file__).with_name("slow_init.py")),
+    ).await_end()
+    assert totals(out) == (180, 180, 180, 180)
+    assert requests(tmp_path / "run")["login", "Login"] == 12
+
+
+@pytest.mark.parametrize("load", [("--reel-rate", "soak 60 for 8s"), ("-t", "8s")], ids=["rate", "closed loop"])
+def test_a_worker_that_joins_a_run_gets_half_of_the_agents(
+    faulty: Callable[..., str], locust: Start, tmp_path: Path, load: tuple[str, str]
+):
+    """The users that the other worker stops finish their requests first."""
+    url, port = faulty(), free_port()
+    master = locust(
+        *("--master", "--expect-workers", 1, "--master-bind-port", port, "--master-bind-host", "127.0.0.1"),
+        *("--host", url, *load, *SHAPE, "--csv", "run"),
+    )
+    workers = [locust("--worker", "--master-port", port, *LOOPBACK)]
+    await_log(master, "The run starts: 12 of 12 agents are ready")
+    workers.append(locust("--worker", "--master-port", port, *LOOPBACK))
+    out = master.await_end(120)
+    for worker in workers:
+        worker.await_end()
+    sent, *others = totals(out)
+    assert others == [sent, sent, sent]
+    assert sent == 480 or load[0] == "-t"
+    assert "due and never sent" not in out
+    assert requests(tmp_path / "run")["login", "Login"] == 18
 
 
 def test_the_load_of_a_killed_worker_moves_to_the_other(faulty: Callable[..., str], locust: Start):
