@@ -69,6 +69,7 @@ class Backend:
         self._hashed = TokenHash(nonce)
         self._effects: list[Effect] = []
         self._time = float("-inf")
+        self._followed_since: float | None = None
         self._start(scenario)
 
     def _start(self, scenario: CompiledScenario) -> None:
@@ -94,6 +95,7 @@ class Backend:
         self._prepared = prepared = PreparedScenario(scenario, previous)
         values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
         self._player = Player(prepared, self.settings, self._schedule, self._wallclock, values)
+        self._player.since = self._followed_since
         self._handler = self._application.handler = RequestHandler(
             prepared, self.settings, self._player, self.sessions, self._responders, self.journal, self._effects.append
         )
@@ -224,7 +226,11 @@ class Backend:
                 timer.cancel()
         self._effects += self.server.release_all(self._time)
 
-    # ------------------------------------------------------------------ called by `Control`
+    # ------------------------------------------------------------------ called by `Control` and `ClockControl`
+    def follow_clock(self, since: float) -> None:
+        """Let `now` in templates follow the time since this one: for a clock that is moved, because a real one varies."""
+        self._followed_since = self._player.since = since
+
     def reset(self, now: float) -> list[Effect]:
         """Restart with the same speed, without sessions, calls, plays and everything that was added.
 

@@ -58,7 +58,7 @@ class AdvanceResult:
 
 
 class ClockControl:
-    """Controls the clock of one driver. Use it on the event loop of the driver."""
+    """Controls the clock of one driver. Use it on the event loop of the driver, from the start of the clock on."""
 
     def __init__(self, backend: Backend, driver: Driver) -> None:
         self._backend, self._driver = backend, driver
@@ -66,6 +66,7 @@ class ClockControl:
         self._changed = asyncio.Event()
         if driver.clock is not None:
             driver.clock.changed = self._changed.set
+            backend.follow_clock(driver.clock.time())
         self._is_frozen = driver.clock is not None
         self._absent: dict[str | int, int] = {}  # the clients and requests that are no longer waited for
         self._given_up = 0

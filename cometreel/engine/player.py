@@ -69,6 +69,8 @@ class Player:
         """The seed of generated values: the same in each run unless the user sets another."""
         self.scale = settings.scale
         """The factor for all delays that are scheduled from now on."""
+        self.since: float | None = None
+        """The time at which the scenario's clock starts, if it follows the time (seconds)."""
         self._schedule, self._wallclock = schedule, wallclock
 
     def play(
@@ -155,9 +157,8 @@ class Player:
         events = None if static.events is None or actions else static_events(static.events, live)
         if reply is not None and events is not None:
             return RenderedExchange(reply, events)
-        context = partial(
-            self._context, session, normalized, f"{exchange.name}|{session.plays.counts.get(exchange.name, 0)}", choice
-        )
+        seed = f"{exchange.name}|{session.plays.counts.get(exchange.name, 0)}"
+        context = partial(self._context, session, normalized, seed, choice, session.last_request)
         numbering = Numbering(session.references, live)
         profile = prepared.scenario.profile
         renderer = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=numbers.templated)
@@ -184,7 +185,7 @@ class Player:
         seed = f"{exchange.name}|{session.plays.counts.get(exchange.name, 0)}"
 
         def context() -> RenderContext:
-            found = self._context(session, normalized, seed, choice)
+            found = self._context(session, normalized, seed, choice, session.last_request)
             captured = {**session.values, **match.session_captures}
             return replace(found, session=captured, ids={**session.ids, **match.ids})
 
@@ -196,15 +197,16 @@ class Player:
         return reply if isinstance(reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
 
     def _context(
-        self, session: Session, normalized: RequestOrPublish, seed: str, choice: ExchangeChoice | None
+        self, session: Session, normalized: RequestOrPublish, seed: str, choice: ExchangeChoice | None, at: float
     ) -> RenderContext:
+        passed = session.clock if self.since is None else max(session.clock, at - self.since)
         return RenderContext(
             request=normalized,
             captures=choice.match.captures if choice is not None else {},
             session=session.values,
             user=self.user_of(session),
             ids=session.ids,
-            now=scenario_time(self._prepared.scenario.recorded or _EPOCH, session.clock),
+            now=scenario_time(self._prepared.scenario.recorded or _EPOCH, passed),
             seed=f"{self.seed}|{session.user or ''}|{seed}",
             wallclock=self._wallclock,
             base=session.base,
@@ -253,7 +255,7 @@ class Player:
         :raises TemplateFailed: if a template can't be evaluated.
         """
         normalized = NormalizedPublish(channel=str(entry.since))
-        context = partial(self._context, session, normalized, f"timeline|{entry.index}", None)
+        context = partial(self._context, session, normalized, f"timeline|{entry.index}", None, session.time(at))
         numbering = Numbering(session.references, {})
         renderer = ExchangeRenderer(normalized, context, self._prepared.scenario.profile, session.base, numbering)
         actions = actions_of(renderer.events([entry.event]), session, Cause(entry=entry.index))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from cometreel.engine import AdvanceResult, Backend
+from cometreel.engine import AdvanceResult, Backend, ReplaySettings
 from cometreel.engine.clock_control import ClockControl, ServerStoppedAdvancing
 from cometreel.engine.driver import Driver
 from cometreel.errors import OptionInvalid
@@ -40,10 +40,10 @@ exchanges:
 class ManualReplay:
     """A driver with a manual clock, and CometD clients that call it directly."""
 
-    def __init__(self, scenario: str = SCENARIO, *, manual: bool = True) -> None:
-        backend = Backend(loads(scenario))
-        self.driver = Driver(backend, manual_clock=manual)
-        self.clock = ClockControl(backend, self.driver)
+    def __init__(self, scenario: str = SCENARIO, *, manual: bool = True, speed: float = 1.0) -> None:
+        self.backend = Backend(loads(scenario), ReplaySettings(speed=speed))
+        self.driver = Driver(self.backend, manual_clock=manual)
+        self.clock = ClockControl(self.backend, self.driver)
         self.data: list[Any] = []
         self.started = self.clock.now
 
@@ -188,6 +188,46 @@ def test_the_timeline_follows_the_clock():
         return seen
 
     assert run(scene()) == [[], ["1970-01-01T02:00:00Z"], [], ["1970-01-01T04:00:00Z"], []]
+
+
+def test_now_in_templates_follows_the_clock():
+    async def scene() -> list[str]:
+        replay = ManualReplay()
+        polling = asyncio.ensure_future(replay.polls(await replay.handshake()))
+        seen = [(await replay.ask("GET", "/work"))["at"]]
+        await replay.clock.advance("8h")
+        seen.append((await replay.ask("GET", "/work"))["at"])
+        await replay.clock.advance("10m")
+        replay.driver.apply(replay.backend.reset)
+        seen.append((await replay.ask("GET", "/work"))["at"])
+        polling.cancel()
+        return [*seen, *(data["at"] for data in replay.data if "at" in data)]
+
+    times = run(scene())
+    assert times[:3] == ["1970-01-01T00:00:00Z", "1970-01-01T08:00:00Z", "1970-01-01T08:10:00Z"]
+    assert times[3:] == ["1970-01-01T00:10:00Z", "1970-01-01T08:10:00Z"]
+
+
+def test_now_is_never_earlier_than_the_delays_of_the_scenario():
+    """A slow reply moves the time by five minutes; at speed 0 the clock itself stands still."""
+
+    async def scene() -> list[str]:
+        replay = ManualReplay(TIMELINE, speed=0)
+        return [(await replay.ask("GET", "/slow"))["at"] for _ in range(3)]
+
+    assert run(scene()) == ["1970-01-01T00:00:00Z", "1970-01-01T00:05:00Z", "1970-01-01T00:10:00Z"]
+
+
+def test_now_does_not_follow_the_real_clock():
+    """Replies with the time are the same in each run."""
+
+    async def scene() -> list[str]:
+        replay = ManualReplay(manual=False)
+        seen = [(await replay.ask("GET", "/work"))["at"]]
+        await asyncio.sleep(3600)
+        return [*seen, (await replay.ask("GET", "/work"))["at"]]
+
+    assert run(scene()) == ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"]
 
 
 def test_the_delay_of_a_fault_follows_the_clock():
