@@ -228,7 +228,7 @@ class Backend:
 
     # ------------------------------------------------------------------ called by `Control` and `ClockControl`
     def follow_clock(self, since: float) -> None:
-        """Let `now` in templates follow the time since this one: for a clock that is moved, because a real one varies."""
+        """Let `now` in templates follow the time since this one. It is for a clock that is moved; a real one varies."""
         self._followed_since = self._player.since = since
 
     def reset(self, now: float) -> list[Effect]:
