@@ -528,9 +528,9 @@ def _delay(actions: Sequence[FaultAction]) -> float:
 
 
 def _notifications(response: Response, session: Session, cause: Cause) -> list[ScheduledAction]:
-    """Return the actions that deliver the notifications of a responder, in the order of their delays."""
+    """Return the actions that deliver the notifications of a responder."""
     scheduled = []
-    for place, each in sorted(enumerate(response.events, start=1), key=lambda one: one[1].after_seconds):
+    for place, each in enumerate(response.events, start=1):
         message: JSONObject = {"channel": each.channel, "data": each.data}
         if each.ext is not None:
             message["ext"] = each.ext

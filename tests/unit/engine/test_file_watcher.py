@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -73,7 +73,13 @@ async def test_a_file_that_comes_into_a_folder_counts_as_an_edit(tmp_path: Path)
     assert titles == ["first"]
 
 
-async def test_a_file_is_not_loaded_while_it_is_being_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_is_not_loaded_while_it_is_being_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(function: Callable[[Sequence[Path]], CompiledScenario], paths: Sequence[Path]) -> CompiledScenario:
+        return function(paths)  # a thread could read the file when it is whole already
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
     file, whole = tmp_path / "a.yaml", FIRST.replace("first", "second")
     file.write_text(FIRST)
     async with following([file]) as titles:

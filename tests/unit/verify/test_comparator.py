@@ -349,8 +349,8 @@ BOUND = "session: {bind: [{from: $response.body#/sid, in: [$request.body#/sid, $
 
 
 def test_a_value_that_the_server_hands_out_is_not_in_the_report(start_run: StartRun) -> None:
-    run = start_run(BOUND + me("{body: {sid: recorded, state: x}}")).replies(
-        0, {"sid": "hush-hush-1", "state": "is hush-hush-1"}
+    run = start_run(BOUND.replace("sid", "basket") + me("{body: {basket: recorded, state: x}}")).replies(
+        0, {"basket": "hush-hush-1", "state": "is hush-hush-1"}
     )
     (each,) = run.lines()
     assert "/reply/body/state" in each
