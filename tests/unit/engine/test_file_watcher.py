@@ -76,7 +76,9 @@ async def test_a_file_that_comes_into_a_folder_counts_as_an_edit(tmp_path: Path)
 async def test_a_file_is_not_loaded_while_it_is_being_written(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def at_once(function: Callable[[Sequence[Path]], CompiledScenario], paths: Sequence[Path]) -> CompiledScenario:
+    async def at_once(
+        function: Callable[[Sequence[Path]], CompiledScenario], paths: Sequence[Path]
+    ) -> CompiledScenario:
         return function(paths)  # a thread could read the file when it is whole already
 
     monkeypatch.setattr(asyncio, "to_thread", at_once)
