@@ -78,6 +78,11 @@ In replies and notifications:
 |---|---|
 """
 
+_IDENTIFIERS = """
+The first value of an `$id` in a request that an exchange answers is its value for the session. Requests with another
+value don't match any more, nor do those with the value of another `$id`.
+"""
+
 _REGULAR_EXPRESSIONS = """
 The expressions of `$regex` have the syntax and the results of Python's `re.search`, with these differences, so that no
 text that a client sends can stop the server:
@@ -294,7 +299,7 @@ def _markers(definitions: JSONObject) -> str:
     rows = {_marker_row(marker): None for marker in matched}
     rendered = {_marker_row(marker): None for marker in _alternatives(definitions["Rendered"])}
     rows_of_both = _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered)
-    return rows_of_both + _REGULAR_EXPRESSIONS + _TEMPLATES + _DATA_FILES
+    return rows_of_both + _IDENTIFIERS + _REGULAR_EXPRESSIONS + _TEMPLATES + _DATA_FILES
 
 
 def _alternatives(definition: JSON) -> list[JSON]:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Begin, Chunk, Drop, End, Frame, Headers, Reply, Request
 from tests.simulation.history import Meaning
-from tests.simulation.plan import ENDPOINT, ClientPlan, Operation
+from tests.simulation.plan import ENDPOINT, ClientPlan, Operation, identifier_of, list_of
 from tests.simulation.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -581,6 +581,8 @@ def _call(operation: Operation, number: int) -> tuple[str, str, str, tuple[tuple
         return "GET", f"/{name}", f"n={number}", (), b""
     if trigger == "path":
         return "GET", f"/items/{name}/{number}", "", (), b""
+    if trigger == "csv":
+        return "GET", f"/{name}", urlencode({"list": list_of(number)}), (), b""
     if trigger == "header":
         return "GET", f"/{name}", "", (("X-Call", name),), b""
     if trigger == "form":
@@ -588,6 +590,8 @@ def _call(operation: Operation, number: int) -> tuple[str, str, str, tuple[tuple
         return "POST", f"/{name}", "", fields, urlencode({"n": number}).encode()
     if trigger == "literal":
         body = f'{{"op": "{name}"}}'
+    elif trigger == "id":
+        body = f'{{"op": "{name}", "owner": "{identifier_of(trigger, number)}"}}'
     elif trigger == "regex":
         body = f'{{"op": "{name}-{number}"}}'
     else:

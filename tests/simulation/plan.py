@@ -6,7 +6,7 @@ short `repr` that can be pasted as Python: it leaves out the fields that have th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
@@ -37,15 +37,30 @@ from cometreel.scenario.model import (
     TimelineBlock,
 )
 from cometreel.scenario.python_scenario import Scenario
-from cometreel.scenario.python_values import JSONPattern, ReplyMarker
+from cometreel.scenario.python_values import JSONPattern, Marker
 
 ENDPOINT = "/cometd"
 
 Trigger: TypeAlias = Literal[
-    "literal", "any", "capture", "partial", "keep", "one-of", "query", "path", "regex", "form", "header", "publish"
+    "literal",
+    "any",
+    "capture",
+    "partial",
+    "keep",
+    "one-of",
+    "query",
+    "path",
+    "regex",
+    "form",
+    "header",
+    "publish",
+    "id",
+    "csv",
 ]
 CAPTURING: frozenset[Trigger] = frozenset({"capture", "keep", "query", "path", "regex", "form", "publish"})
 """The triggers that capture the number of a call, so that templates can send it back."""
+IDENTIFIERS: Mapping[str, str] = {"id": "owner", "csv": "place"}
+"""The name of the `$id` in the request of a trigger."""
 Repeat: TypeAlias = Literal["last", "cycle", "fail"]
 
 
@@ -106,9 +121,14 @@ class Operation(Short):
     roles: tuple[str, ...] = ()
     """The roles that have their own answers, before those for all sessions."""
     echoes: bool = False
-    """True if reply and events repeat the number of the call by a template."""
+    """True if reply and events repeat the number of the call by a template, or an identifier by `$id`."""
     binds: bool = False
     """True if the reply hands out a bound value."""
+
+    @property
+    def identifier(self) -> str:
+        """The name of the `$id` in its request; of a guard, that in the request before; empty if there is none."""
+        return IDENTIFIERS.get(self.trigger, "owner" if self.trigger == "literal" and self.echoes else "")
 
     def variants(self) -> tuple[str, ...]:
         """Return the role of each set of answers; empty for that of all sessions."""
@@ -132,6 +152,8 @@ class PlannedEntry(Short):
     deliver: str = "asker"
     roles: tuple[str, ...] = ()
     """The roles of the sessions that it is for; empty for all sessions."""
+    identifier: str = ""
+    """The name of the `$id` that it sends; empty if there is none."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -332,6 +354,8 @@ def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
         return request("GET", f"/{name}", query={"n": number})
     if kind == "path":
         return request("GET", ["items", name, number])
+    if kind == "csv":
+        return request("GET", f"/{name}", query={"list": markers.csv(markers.id(IDENTIFIERS[kind]), number)})
     if kind == "form":
         return request("POST", f"/{name}", form={"n": number})
     if kind == "header":
@@ -343,12 +367,33 @@ def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
         "keep": {"op": name, "n": markers.capture("session.kept")},
         "one-of": {"op": markers.one_of(name, name.upper()), "n": markers.any("integer")},
         "partial": markers.partial({"op": name}),
+        "id": {"op": name, "owner": markers.id("owner")},
         "regex": {"op": markers.regex(f"^{name}-(?P<n>[0-9]+)$")},
     }
     return request("POST", "/calls", body=bodies[kind])
 
 
-def _template(operation: Operation) -> ReplyMarker:
+def identifier_of(trigger: Trigger, number: int) -> str:
+    """Return the identifier that a client sends with a call; the two names share a value."""
+    usual, other = ("k1", "k2") if trigger == "id" else ("k3", "k1")
+    return usual if number % 3 else other
+
+
+def list_of(number: int) -> str:
+    """Return the list that a client sends with a call of a `csv`; some are too short to match."""
+    return identifier_of("csv", number) + f",{number}" * is_complete(number)
+
+
+def is_complete(number: int) -> bool:
+    """True if the list with this number is long enough."""
+    return number % 5 != 0
+
+
+def _template(operation: Operation) -> Marker:
+    if operation.trigger == "csv":
+        return markers.csv(markers.template("{{ n }}"), markers.id(operation.identifier))
+    if operation.identifier:
+        return markers.id(operation.identifier)
     return markers.template("{{ session.kept }}" if operation.trigger == "keep" else "{{ n }}")
 
 
@@ -383,9 +428,12 @@ def _event(operation: Operation, planned: PlannedEvent, name: str, where: int, n
 
 
 def _entry(planned: PlannedEntry, place: int) -> TimelineBlock:
+    data: dict[str, object] = {"e": f"timeline {place}.0"}
+    if planned.identifier:
+        data["n"] = markers.id(planned.identifier)
     return timeline_entry(
         planned.channel,
-        {"e": f"timeline {place}.0"},
+        data,  # type: ignore[arg-type]  # values are JSON or markers
         since=_anchor(planned.since),
         until=None if planned.until is None else _anchor(planned.until),
         after=f"{planned.after}s",

@@ -26,6 +26,7 @@ from cometreel.engine.player import Timeline
 from cometreel.engine.scheduling import Schedule
 from cometreel.engine.session_roles import SessionRoles
 from cometreel.engine.sessions import Sessions
+from cometreel.scenario import matchers, values
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 AnyMethod: TypeAlias = Callable[..., Any]
@@ -126,6 +127,26 @@ def _with_the_old_scenario(original: AnyMethod) -> AnyMethod:
     return lambda self, _scenario, now: original(self, self.scenario, now)
 
 
+def _bound_again(_: AnyMethod) -> AnyMethod:
+    def compare(self: matchers.Id, found: Any, where: str, context: matchers.MatchContext) -> None:
+        context.agreed.append(where)
+        context.ids[self.name] = found
+
+    return compare
+
+
+def _as_long_as_found(original: AnyMethod) -> AnyMethod:
+    def compare(self: matchers.Csv, found: Any, where: str, context: matchers.MatchContext) -> None:
+        length = found.count(",") + 1 if isinstance(found, str) else len(self.items)
+        original(replace(self, items=self.items[:length]), found, where, context)
+
+    return compare
+
+
+def _in_reverse(original: AnyMethod) -> AnyMethod:
+    return lambda self, scope: original(replace(self, items=self.items[::-1]) if self.joined else self, scope)
+
+
 FAULTS: Mapping[str, Plant] = {
     "messages that were not written are not queued again": _replaced(Delivery, "_put_back", _nothing),
     "a message is queued before earlier ones": _replaced(Outbox, "put", _put_at_front),
@@ -158,6 +179,9 @@ FAULTS: Mapping[str, Plant] = {
     "the messages of a waiting batch are counted one by one": _replaced(NotificationRouter, "_keep", _one_at_a_time),
     "an edited scenario isn't loaded": _replaced(Backend, "replace", _with_the_old_scenario),
     "a call is answered though its client has gone": _replaced(Backend, "gone", _still_answered),
+    "a session doesn't keep its identifiers": _replaced(matchers.Id, "compare", _bound_again),
+    "a comma-separated list that is too short matches": _replaced(matchers.Csv, "compare", _as_long_as_found),
+    "a comma-separated list is sent in reverse order": _replaced(values.Items, "render", _in_reverse),
 }
 """The faults, by what is wrong."""
 

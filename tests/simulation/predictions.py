@@ -12,7 +12,7 @@ from typing import Literal
 from cometreel.jsonvalue import JSON, JSONObject
 from tests.simulation.answers import MessageAnswer
 from tests.simulation.history import Meaning
-from tests.simulation.plan import DELAY, Operation, Plan, PlannedFault
+from tests.simulation.plan import DELAY, IDENTIFIERS, Operation, Plan, PlannedFault, identifier_of, is_complete
 
 Key = tuple[str, str, str]
 """Identifies the content of a notification: its channel, its event (`EXCHANGE.PLACE`) and its number."""
@@ -38,6 +38,8 @@ class LiveSession:
     """True if it got its role because it was free, False if its user has it."""
     counts: dict[str, int] = field(default_factory=dict)
     """The plays of each exchange, by name, and of each group of equal requests, by the name of its first exchange."""
+    identifiers: dict[str, str] = field(default_factory=dict)
+    """The value of each `$id`, by name."""
     used: set[int] = field(default_factory=set)
     highest: int = 0
     fault_counts: dict[int, int] = field(default_factory=dict)
@@ -251,6 +253,7 @@ class Predictor:
         """Start the session of a client without identity to which a reply hands out a bound value."""
         session = self.start(anonymous.node, now, "provisional")
         session.counts, session.fault_counts = dict(anonymous.counts), anonymous.fault_counts
+        session.identifiers = dict(anonymous.identifiers)
         session.role, session.role_in_turn = anonymous.role, anonymous.role_in_turn
         session.has_requests = True
         return session
@@ -323,7 +326,7 @@ class Predictor:
         """
         operations = self._edited if session.node in self._edited_on else self._operations
         operation, had_role = operations[meaning.operation], bool(session.role)
-        chosen = self._choose(operation, session)
+        chosen = self._choose(operation, session) if _matches(operation, session, meaning.number) else None
         if chosen is None:
             return Prediction(now, 404)
         variant, place = chosen
@@ -340,13 +343,16 @@ class Predictor:
             return Prediction(now, 503, exchange=exchange)
         answer = operation.answers[place]
         self._count(session, operation, variant, exchange)
+        if operation.trigger in IDENTIFIERS:
+            session.identifiers[operation.identifier] = identifier_of(operation.trigger, meaning.number)
         body: JSONObject = {"a": exchange}
         number = ""
         if answer.numbered:
             live = self._take(session, self._numbers[exchange])
             body["referenceId"], number = live, str(live)
         if operation.echoes:
-            body["n"], number = self._sent(operation, meaning.number), f"{number}:{meaning.number}"
+            body["n"] = sent = self._sent(operation, session, meaning.number)
+            number = f"{number}:{sent}"
         after = DELAY * actions.count("delay") + (0.0 if operation.trigger == "publish" else answer.after)
         prediction = Prediction(
             now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
@@ -404,7 +410,9 @@ class Predictor:
         return session.highest
 
     @staticmethod
-    def _sent(operation: Operation, number: int) -> JSON:
+    def _sent(operation: Operation, session: LiveSession, number: int) -> JSON:
+        if operation.identifier:
+            return f"{number}," * (operation.trigger == "csv") + session.identifiers[operation.identifier]
         return str(number) if operation.trigger in ("query", "path", "regex", "form") else number
 
     def triggered(self, session: LiveSession, target: str, *, failed: bool = False) -> list[str]:
@@ -511,12 +519,13 @@ class Predictor:
         if index in session.timeline:
             return
         entry = self.plan.timeline[index]
+        number = f":{session.identifiers[entry.identifier]}" if entry.identifier else ""
         self._causes += 1
         session.timeline[index] = [
             DueEvent(
                 at + self._scaled(session.node, entry.after + seq * entry.gap),
                 session,
-                (entry.channel, f"timeline {index}.0", ""),
+                (entry.channel, f"timeline {index}.0", number),
                 entry.deliver,
                 (self._causes, seq, 0),
                 after=entry.after + seq * entry.gap,
@@ -536,6 +545,15 @@ class Predictor:
         """Return the notifications of the timeline entries that have started since the last call."""
         started, self._started = self._started, []
         return started
+
+
+def _matches(operation: Operation, session: LiveSession, number: int) -> bool:
+    """True if an identifier has the value that the session has sent before, or the first one and no other's value."""
+    if operation.trigger not in IDENTIFIERS:
+        return True
+    name, value, known = operation.identifier, identifier_of(operation.trigger, number), session.identifiers
+    is_kept = known[name] == value if name in known else value not in known.values()
+    return is_kept and (operation.trigger != "csv" or is_complete(number))
 
 
 def _by_batch(events: list[DueEvent]) -> list[DueEvent]:

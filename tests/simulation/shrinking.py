@@ -98,6 +98,9 @@ def _with_fewer_parts(plan: Plan) -> Iterator[Plan]:
     for name in ("faults", "timeline", "operations", "users"):
         for fewer in _without_each(getattr(plan, name)):
             yield _changed(plan, name, fewer)
+    for where, entry in enumerate(plan.timeline):
+        changed_entry = replace(entry, identifier="")
+        yield replace(plan, timeline=(*plan.timeline[:where], changed_entry, *plan.timeline[where + 1 :]))
     for where, operation in enumerate(plan.operations):
         for changed in _smaller(operation):
             yield replace(plan, operations=(*plan.operations[:where], changed, *plan.operations[where + 1 :]))

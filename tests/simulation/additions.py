@@ -1,0 +1,44 @@
+"""Features that are added to a generated plan.
+
+Each takes its random numbers from a stream of its own, so the plan of a seed is the same without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from random import Random
+from typing import TypeAlias
+
+from tests.simulation.plan import Operation, Plan, PlannedEntry, Trigger
+
+Addition: TypeAlias = Callable[[Plan, Random], Plan]
+
+_MARKED: tuple[Trigger, ...] = ("id", "csv")
+
+
+def _with_identifiers(plan: Plan, random: Random) -> Plan:
+    """Let requests have the markers `$id` and `$csv`, and send them back in replies and notifications."""
+    changed = [each for each in plan.operations if each.trigger != "publish" and not each.binds and not each.after]
+    triggers = {each.name: random.choice(_MARKED) for each in random.sample(changed, random.randint(1, 2))}
+
+    def marked(operation: Operation) -> Operation:
+        if operation.name in triggers:
+            return replace(operation, trigger=triggers[operation.name], echoes=random.random() < 0.8)
+        return replace(operation, echoes=True) if triggers.get(operation.after or "") == "id" else operation
+
+    operations = tuple(map(marked, plan.operations))
+    first = {each.exchange_name("", 0): each.identifier for each in operations if each.name in triggers}
+    starts = [each.exchange_name("", 0) for each in operations if each.name in triggers and not each.roles]
+
+    def marked_entry(entry: PlannedEntry) -> PlannedEntry:
+        since = random.choice(starts) if starts and random.random() < 0.5 else entry.since
+        return replace(entry, since=since, identifier=first.get(since, ""))
+
+    return replace(plan, operations=operations, timeline=tuple(map(marked_entry, plan.timeline)))
+
+
+ADDITIONS: Mapping[str, Addition] = {
+    "identifiers": _with_identifiers,
+}
+"""The additions by name."""
