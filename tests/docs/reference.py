@@ -99,9 +99,11 @@ can use:
 
 - `request`, the captured values, and `user`; `request.base` is the scheme, host and port as the client used them, for
   links to the replay;
-- `ref`, the reference number of the exchange;
-- `now`, the scenario's clock;
-- `uuid()`, `randint()` and similar functions, which return the same values for the same seed.
+- `ref`, the reference number of the reply, or a new one if none was recorded;
+- `now`, the scenario's clock: in each session, it starts at `source.recorded` and moves by the `after` of each reply,
+  whatever the speed; a notification has a later time, by its own delay;
+- `uuid()`, `randint()` and similar functions, which return the same values for the same seed, user, exchange and
+  number of times that the session has played it; with a name, `uuid('x')` is the same in a reply and its notifications.
 
 A template fails if it takes too many steps (about 200,000 calls, filters and iterations) or creates too much text
 (about 20 MB); the request then gets a 500 with the reason.

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
-from tests.simulation.plan import Operation, Plan, PlannedEntry, Trigger
+from tests.simulation.plan import Generated, Operation, Plan, PlannedEntry, Trigger
 
 Addition: TypeAlias = Callable[[Plan, Random], Plan]
 
@@ -38,7 +38,19 @@ def _with_identifiers(plan: Plan, random: Random) -> Plan:
     return replace(plan, operations=operations, timeline=tuple(map(marked_entry, plan.timeline)))
 
 
+def _with_generated_values(plan: Plan, random: Random) -> Plan:
+    """Send generated values in replies and notifications. A publish has no reply with a reference number."""
+
+    def generating(operation: Operation) -> Operation:
+        names = [each for each in get_args(Generated) if each != "ref" or operation.trigger != "publish"]
+        chosen = tuple(each for each in names if random.random() < 0.6)
+        return operation if operation.binds else replace(operation, sends=chosen)
+
+    return replace(plan, operations=tuple(map(generating, plan.operations)))
+
+
 ADDITIONS: Mapping[str, Addition] = {
     "identifiers": _with_identifiers,
+    "generated values": _with_generated_values,
 }
 """The additions by name."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,12 +26,13 @@ from cometreel.wire import Accept, Drop, Frame, Reply
 from tests.simulation.answers import MessageAnswer, compared
 from tests.simulation.history import Changed, Delivered, Emitted, FrameSent, Logged, Lost, Meaning, Sent
 from tests.simulation.plan import Plan
-from tests.simulation.predictions import DueEvent, Key, LiveSession, Prediction, Predictor
+from tests.simulation.predictions import DueEvent, Key, LiveSession, Play, Prediction, Predictor
 from tests.simulation.world import World
 
 EPSILON = 3e-6
 """The accuracy of times, in seconds: the engine counts whole microseconds."""
 _NEVER = float("inf")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _MAX_REPORTS = 1000  # of one engine
 
 
@@ -106,6 +108,9 @@ class Checker:
         """The WebSocket of the latest frame, and the answers to it that have not been sent."""
         self.given_up: Counter[tuple[str, str]] = Counter()
         self.may_give_up: Counter[str] = Counter()
+        self._values: dict[tuple[Play, str], str] = {}
+        """The generated values, by the play and their place in it."""
+        self._places_of_values: dict[str, tuple[Play, str]] = {}
         self._now = 0.0
         options = self.plan.options
         self._lifetime, self._timeout = options.max_interval, options.timeout / 1000
@@ -736,6 +741,8 @@ class Checker:
 
     def _check_body(self, number: int, reply: Reply, prediction: Prediction) -> None:
         body = json.loads(reply.body)
+        if prediction.play is not None:
+            self._check_generated(body, prediction.play, "reply")
         value = body.pop("sid", None)
         if value is not None:
             if prediction.session is not None:
@@ -743,6 +750,22 @@ class Checker:
             self.predictor.add_name(self._session_of[number], f"v:{value}")
         if body != prediction.body:
             self.fail(f"request {number} gets {body}; expected {prediction.body}")
+
+    def _check_data(self, data: JSON, event: DueEvent | None) -> None:
+        """Check the generated values of a notification, if it is known which one it is."""
+        if event is not None and event.play is not None and isinstance(data, dict):
+            self._check_generated({**data}, event.play, event.part)
+
+    def _check_generated(self, found: JSONObject, play: Play, part: str) -> None:
+        """Remove the generated values of a reply or a notification: equal plays have equal ones, others do not."""
+        for member, place in (("uuid", ""), ("own", part)):
+            value = str(found.pop(member, None))
+            if not _UUID.fullmatch(value):
+                self.fail(f"the {part} of {play} has the value {value!r}; expected a UUID")
+            elif self._values.setdefault((play, place), value) != value:
+                self.fail(f"the {part} of {play} has another value than the rest of the play, or an equal play")
+            elif self._places_of_values.setdefault(value, (play, place)) != (play, place):
+                self.fail(f"the {part} of {play} has the value of {self._places_of_values[value]}")
 
     def _on_bayeux_reply(self, number: int, reply: Reply) -> None:
         client = self._polls.pop(number, None)
@@ -838,6 +861,7 @@ class Checker:
             self.fail(f"{entry.client} receives {key} without a CometD session")
             return
         found = client.outstanding.get(key)
+        is_certain = found is not None and len(found) == 1 and not client.repeats
         if not found:
             if not (client.repeats and key in client.received):
                 self.fail(f"{entry.client} receives {key}, which is not for it or which it has received before")
@@ -857,6 +881,7 @@ class Checker:
         is_shared = len(self._on_socket.get(entry.request_id, ())) > 1  # it may be that of another client
         if not (event.optional or is_shared):
             self._check_order(entry, client, event)
+            self._check_data(message["data"], event if is_certain else None)
 
     def _check_order(self, entry: Delivered, client: LiveClient, event: DueEvent) -> None:
         if _is_after(client, event):
@@ -1032,6 +1057,9 @@ def _key(channel: str, data: JSON) -> Key:
     event = str(data.get("e", ""))
     if "n" in data:
         number = f"{number}:{data['n']}" if not event.startswith(("push", "broadcast")) else str(data["n"])
+    for name in ("ref", "now"):
+        if name in data:
+            number = f"{number}:{data[name]}"
     return channel, event, number
 
 

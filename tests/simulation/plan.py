@@ -61,6 +61,15 @@ CAPTURING: frozenset[Trigger] = frozenset({"capture", "keep", "query", "path", "
 """The triggers that capture the number of a call, so that templates can send it back."""
 IDENTIFIERS: Mapping[str, str] = {"id": "owner", "csv": "place"}
 """The name of the `$id` in the request of a trigger."""
+Generated: TypeAlias = Literal["ref", "now", "uuid"]
+RECORDED = "2026-11-23T10:00:00Z"
+"""The time at which the scenario's clock starts."""
+_GENERATED: Mapping[Generated, Mapping[str, str]] = {
+    "ref": {"ref": "{{ ref }}"},
+    "now": {"now": "{{ now }}"},
+    "uuid": {"uuid": "{{ uuid('play') }}", "own": "{{ uuid() }}"},
+}
+"""The members with generated values, and their templates."""
 Repeat: TypeAlias = Literal["last", "cycle", "fail"]
 
 
@@ -124,6 +133,8 @@ class Operation(Short):
     """True if reply and events repeat the number of the call by a template, or an identifier by `$id`."""
     binds: bool = False
     """True if the reply hands out a bound value."""
+    sends: tuple[Generated, ...] = ()
+    """The generated values in reply and events."""
 
     @property
     def identifier(self) -> str:
@@ -250,7 +261,7 @@ class Plan(Short):
         options = self.options
         built = Scenario(
             title="a simulated run",
-            source={"recorded": "2026-11-23T10:00:00Z"},
+            source={"recorded": RECORDED},
             bayeux={
                 "endpoint": ENDPOINT,
                 "advice": {"timeout": options.timeout, "interval": 0},
@@ -397,6 +408,11 @@ def _template(operation: Operation) -> Marker:
     return markers.template("{{ session.kept }}" if operation.trigger == "keep" else "{{ n }}")
 
 
+def _generated(operation: Operation) -> dict[str, Marker]:
+    members = [each for name in operation.sends for each in _GENERATED[name].items()]
+    return {member: markers.template(text) for member, text in members}
+
+
 def _reply(operation: Operation, answer: Answer, name: str, number: int | None) -> ReplyBlock:
     body: dict[str, object] = {"a": name}
     if number is not None:
@@ -405,6 +421,7 @@ def _reply(operation: Operation, answer: Answer, name: str, number: int | None) 
         body["n"] = _template(operation)
     if operation.binds:
         body["sid"] = "recorded"
+    body |= _generated(operation)
     return reply(body, after=f"{answer.after}s")  # type: ignore[arg-type]  # values are JSON or templates
 
 
@@ -416,6 +433,7 @@ def _event(operation: Operation, planned: PlannedEvent, name: str, where: int, n
         data["referenceId"] = number
     if operation.echoes:
         data["n"] = _template(operation)
+    data |= _generated(operation)
     return event(
         planned.channel,
         data,  # type: ignore[arg-type]  # values are JSON or templates

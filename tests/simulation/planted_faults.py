@@ -19,20 +19,22 @@ from cometreel.bayeux.message_processor import MessageProcessor
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.subscriptions import Subscriptions
-from cometreel.engine import Backend, faults, handler, prepared_scenario
+from cometreel.engine import Backend, faults, handler, player, prepared_scenario, rendering
 from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.player import Timeline
+from cometreel.engine.rendering import Numbering
 from cometreel.engine.scheduling import Schedule
 from cometreel.engine.session_roles import SessionRoles
 from cometreel.engine.sessions import Sessions
 from cometreel.scenario import matchers, values
+from cometreel.scenario.templates import SeededRandom
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 AnyMethod: TypeAlias = Callable[..., Any]
 
 
-def _replaced(owner: object, name: str, change: Callable[[AnyMethod], AnyMethod]) -> Plant:
+def _replaced(owner: object, name: str, change: Callable[[AnyMethod], object]) -> Plant:
     def plant(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(owner, name, change(getattr(owner, name)))
 
@@ -147,6 +149,22 @@ def _in_reverse(original: AnyMethod) -> AnyMethod:
     return lambda self, scope: original(replace(self, items=self.items[::-1]) if self.joined else self, scope)
 
 
+def _standing_still(_: AnyMethod) -> AnyMethod:
+    return lambda now, _seconds: now
+
+
+def _always_new(_: AnyMethod) -> object:
+    return property(lambda self: self._references.take())
+
+
+def _without_its_seed(original: AnyMethod) -> AnyMethod:
+    return lambda self, _seed, place: original(self, "", place)
+
+
+def _by_place(original: AnyMethod) -> AnyMethod:
+    return lambda self, name: original(self, None if name is None else f"{name}/{self._place}")
+
+
 FAULTS: Mapping[str, Plant] = {
     "messages that were not written are not queued again": _replaced(Delivery, "_put_back", _nothing),
     "a message is queued before earlier ones": _replaced(Outbox, "put", _put_at_front),
@@ -182,6 +200,11 @@ FAULTS: Mapping[str, Plant] = {
     "a session doesn't keep its identifiers": _replaced(matchers.Id, "compare", _bound_again),
     "a comma-separated list that is too short matches": _replaced(matchers.Csv, "compare", _as_long_as_found),
     "a comma-separated list is sent in reverse order": _replaced(values.Items, "render", _in_reverse),
+    "`ref` is not the number of the reply": _replaced(Numbering, "ref", _always_new),
+    "the scenario's clock stands still": _replaced(player, "scenario_time", _standing_still),
+    "a notification has the time of its request": _replaced(rendering, "scenario_time", _standing_still),
+    "a play generates the values of another one": _replaced(SeededRandom, "__init__", _without_its_seed),
+    "a notification has another named value than its reply": _replaced(SeededRandom, "_bytes", _by_place),
 }
 """The faults, by what is wrong."""
 

@@ -7,15 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
 from cometreel.jsonvalue import JSON, JSONObject
 from tests.simulation.answers import MessageAnswer
 from tests.simulation.history import Meaning
-from tests.simulation.plan import DELAY, IDENTIFIERS, Operation, Plan, PlannedFault, identifier_of, is_complete
+from tests.simulation.plan import (
+    DELAY,
+    IDENTIFIERS,
+    RECORDED,
+    Operation,
+    Plan,
+    PlannedFault,
+    identifier_of,
+    is_complete,
+)
 
 Key = tuple[str, str, str]
 """Identifies the content of a notification: its channel, its event (`EXCHANGE.PLACE`) and its number."""
+
+Play: TypeAlias = tuple[str, str, int]
+"""Identifies equal plays: the user of the session, the exchange, and how often the session has played it before."""
 
 _EVICTION_TRIES = 8
 """The number of sessions that are looked at to end one."""
@@ -40,6 +53,8 @@ class LiveSession:
     """The plays of each exchange, by name, and of each group of equal requests, by the name of its first exchange."""
     identifiers: dict[str, str] = field(default_factory=dict)
     """The value of each `$id`, by name."""
+    clock: float = 0.0
+    """The time that has passed on the scenario's clock, in seconds."""
     used: set[int] = field(default_factory=set)
     highest: int = 0
     fault_counts: dict[int, int] = field(default_factory=dict)
@@ -78,6 +93,10 @@ class DueEvent:
     """True if a rule says that it may be lost."""
     reported: bool = True
     """True if it is reported when no client gets it."""
+    play: Play | None = None
+    """The play that generates its values; None if it has none."""
+    part: str = ""
+    """Its place among the notifications of the play."""
 
 
 @dataclass(slots=True)
@@ -91,8 +110,23 @@ class Prediction:
     events: list[DueEvent] = field(default_factory=list)
     session: LiveSession | None = None
     """The session of the client from now on, if the reply starts one."""
+    play: Play | None = None
+    """The play that generates its values; None if it has none."""
     answers: list[MessageAnswer] | None = None
     """The answers to the Bayeux messages of the request; None if it has none."""
+
+
+@dataclass(slots=True)
+class Content:
+    """The content of a reply, and of the notifications of its play."""
+
+    body: JSONObject
+    number: str
+    """The numbers and identifiers of the notifications."""
+    at: float | None = None
+    """The scenario's clock at the time of the play, if they contain it."""
+    play: Play | None = None
+    """Identifies their generated values, if they contain some."""
 
 
 class Predictor:
@@ -253,7 +287,7 @@ class Predictor:
         """Start the session of a client without identity to which a reply hands out a bound value."""
         session = self.start(anonymous.node, now, "provisional")
         session.counts, session.fault_counts = dict(anonymous.counts), anonymous.fault_counts
-        session.identifiers = dict(anonymous.identifiers)
+        session.identifiers, session.clock = dict(anonymous.identifiers), anonymous.clock
         session.role, session.role_in_turn = anonymous.role, anonymous.role_in_turn
         session.has_requests = True
         return session
@@ -342,23 +376,16 @@ class Predictor:
         if "status" in actions:
             return Prediction(now, 503, exchange=exchange)
         answer = operation.answers[place]
+        content = self._content(operation, answer.numbered, exchange, session, meaning)
         self._count(session, operation, variant, exchange)
-        if operation.trigger in IDENTIFIERS:
-            session.identifiers[operation.identifier] = identifier_of(operation.trigger, meaning.number)
-        body: JSONObject = {"a": exchange}
-        number = ""
-        if answer.numbered:
-            live = self._take(session, self._numbers[exchange])
-            body["referenceId"], number = live, str(live)
-        if operation.echoes:
-            body["n"] = sent = self._sent(operation, session, meaning.number)
-            number = f"{number}:{sent}"
-        after = DELAY * actions.count("delay") + (0.0 if operation.trigger == "publish" else answer.after)
+        replied = 0.0 if operation.trigger == "publish" else answer.after
+        session.clock += replied
+        after = DELAY * actions.count("delay") + replied
         prediction = Prediction(
-            now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
+            now + self._scaled(session.node, after), None if "broken" in actions else 200, content.body, exchange
         )
-        prediction.session = started
-        prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
+        prediction.session, prediction.play = started, content.play
+        prediction.events = [*self._events(operation, variant, place, session, content, now, sender, actions)]
         for _ in range(actions.count("disconnect")):
             due, delay = (now, 0.0) if sender else (prediction.due, after)
             end = DueEvent(due, session, ("", "", ""), sender=sender, ends=True, after=delay)
@@ -368,6 +395,30 @@ class Predictor:
         prediction.events = _by_batch(prediction.events)
         self.on_anchor(session, exchange, now)
         return prediction
+
+    def _content(
+        self, operation: Operation, numbered: bool, exchange: str, session: LiveSession, meaning: Meaning
+    ) -> Content:
+        """Take a reference number, keep an identifier, and return the content of the reply and the notifications."""
+        body: JSONObject = {"a": exchange}
+        number = ""
+        if operation.trigger in IDENTIFIERS:
+            session.identifiers[operation.identifier] = identifier_of(operation.trigger, meaning.number)
+        if numbered:
+            live = self._take(session, self._numbers[exchange])
+            body["referenceId"], number = live, str(live)
+        if operation.echoes:
+            body["n"] = sent = self._sent(operation, session, meaning.number)
+            number = f"{number}:{sent}"
+        if "ref" in operation.sends:
+            body["ref"] = ref = body["referenceId"] if numbered else self._take(session, None)
+            number = f"{number}:{ref}"
+        content = Content(body, number)
+        if "now" in operation.sends:
+            content.at, body["now"] = session.clock, time_text(session.clock)
+        if "uuid" in operation.sends:
+            content.play = session.user, exchange, session.counts.get(exchange, 0)
+        return content
 
     def _choose(self, operation: Operation, session: LiveSession) -> tuple[str, int] | None:
         """Return the role and the place of the answer that is due."""
@@ -402,8 +453,8 @@ class Predictor:
             session.counts[name] = session.counts.get(name, 0) + 1
 
     @staticmethod
-    def _take(session: LiveSession, recorded: int) -> int:
-        if recorded not in session.used:
+    def _take(session: LiveSession, recorded: int | None) -> int:
+        if recorded is not None and recorded not in session.used:
             session.used.add(recorded)
             return recorded
         session.highest += 1
@@ -456,7 +507,7 @@ class Predictor:
         variant: str,
         place: int,
         session: LiveSession,
-        number: str,
+        content: Content,
         now: float,
         sender: str,
         actions: list[str],
@@ -468,11 +519,13 @@ class Predictor:
             for seq in range(planned.count):
                 unscaled = planned.after + seq * planned.gap
                 due = now + self._scaled(session.node, unscaled)
-                key = (planned.channel, f"{name}.{where}", number)
+                at = "" if content.at is None else f":{time_text(content.at + unscaled)}"
+                key = (planned.channel, f"{name}.{where}", content.number + at)
                 for _ in range(copies):
                     order = (0, 0, 0) if planned.batch else (self._causes, unscaled, where)
                     event = DueEvent(due, session, key, planned.deliver, order, sender, planned.disconnect, unscaled)
                     event.place, event.cause = self._places[name], self._causes
+                    event.play, event.part = content.play, f"notification {where}.{seq}"
                     if planned.batch and not planned.disconnect:
                         event.batch = self._causes, unscaled, planned.batch, planned.deliver
                     yield event
@@ -545,6 +598,12 @@ class Predictor:
         """Return the notifications of the timeline entries that have started since the last call."""
         started, self._started = self._started, []
         return started
+
+
+def time_text(seconds: float) -> str:
+    """Return a time of the scenario's clock as in a template."""
+    time = datetime.fromisoformat(RECORDED) + timedelta(milliseconds=round(seconds * 1000))
+    return time.isoformat(timespec="milliseconds" if time.microsecond else "seconds").replace("+00:00", "Z")
 
 
 def _matches(operation: Operation, session: LiveSession, number: int) -> bool:

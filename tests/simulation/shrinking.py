@@ -125,9 +125,8 @@ def _smaller(operation: Operation) -> Iterator[Operation]:
                 smaller.append(replace(answer, events=events))
         for each in smaller:
             yield replace(operation, answers=(*operation.answers[:place], each, *operation.answers[place + 1 :]))
-    defaults: dict[str, object] = {"roles": (), "echoes": False, "after": None, "before": None, "repeat": None}
-    for name, value in defaults.items():
-        yield _changed(operation, name, value)
+    for name in ("roles", "echoes", "sends", "after", "before", "repeat"):
+        yield _changed(operation, name, Operation.__dataclass_fields__[name].default)
 
 
 def _with_defaults(plan: Plan) -> Iterator[Plan]:

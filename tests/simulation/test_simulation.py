@@ -19,6 +19,7 @@ from tests.simulation.plan import (
     Answer,
     ClientPlan,
     FaultName,
+    Generated,
     Identity,
     Operation,
     Options,
@@ -126,6 +127,9 @@ def test_all_features_are_used():
     assert {client.transport for plan in plans for client in plan.clients} == {*TRANSPORTS}
     assert {client.identity for plan in plans for client in plan.clients} == {*get_args(Identity)}
     assert {operation.trigger for plan in plans for operation in plan.operations} == {*get_args(Trigger)}
+    sends = [name for plan in plans for operation in plan.operations for name in operation.sends]
+    assert {*sends} == {*get_args(Generated)}
+    assert any(entry.identifier for plan in plans for entry in plan.timeline)
     assert {fault.action for plan in plans for fault in plan.faults} == {*get_args(FaultName)}
     source = Path(generation.__file__).read_text("utf-8")
     assert [each for each in FEATURES if source.count(f'"{each}"') < 2] == []
