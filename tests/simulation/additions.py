@@ -49,8 +49,23 @@ def _with_generated_values(plan: Plan, random: Random) -> Plan:
     return replace(plan, operations=tuple(map(generating, plan.operations)))
 
 
+def _with_lists(plan: Plan, random: Random) -> Plan:
+    """Give timeline entries several ends, and those of a role another one."""
+    exchanges = [each.exchange_name("", 0) for each in plan.operations if not each.roles]
+    ends = [*exchanges, *exchanges, "unsubscribe", "unsubscribe /a", "subscribe /b", "disconnect", "handshake"]
+    roles = [role for role, _ in plan.users if role != "listener"]
+
+    def with_lists(entry: PlannedEntry) -> PlannedEntry:
+        until = tuple(dict.fromkeys(random.choice(ends) for _ in range(random.randint(2, 3))))
+        more = tuple(dict.fromkeys((*entry.roles, *random.sample(roles, 1)))) if entry.roles else ()
+        return replace(entry, until=until if random.random() < 0.7 else entry.until, roles=more)
+
+    return replace(plan, timeline=tuple(map(with_lists, plan.timeline)))
+
+
 ADDITIONS: Mapping[str, Addition] = {
     "identifiers": _with_identifiers,
     "generated values": _with_generated_values,
+    "lists": _with_lists,
 }
 """The additions by name."""

@@ -156,7 +156,8 @@ class PlannedEntry(Short):
 
     channel: str
     since: str = "connect"
-    until: str | None = None
+    until: str | tuple[str, ...] | None = None
+    """Its ends; the first one that is reached counts."""
     after: float = 0.1
     count: int = 1
     gap: float = 0.0
@@ -165,6 +166,10 @@ class PlannedEntry(Short):
     """The roles of the sessions that it is for; empty for all sessions."""
     identifier: str = ""
     """The name of the `$id` that it sends; empty if there is none."""
+
+    def ends(self) -> tuple[str, ...]:
+        """Return the steps and exchanges at which it ends."""
+        return (self.until,) if isinstance(self.until, str) else self.until or ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -453,7 +458,7 @@ def _entry(planned: PlannedEntry, place: int) -> TimelineBlock:
         planned.channel,
         data,  # type: ignore[arg-type]  # values are JSON or markers
         since=_anchor(planned.since),
-        until=None if planned.until is None else _anchor(planned.until),
+        until=_anchor(planned.until) if isinstance(planned.until, str) else [*map(_anchor, planned.ends())] or None,
         after=f"{planned.after}s",
         count=planned.count,
         gap=f"{planned.gap}s",

@@ -149,6 +149,14 @@ def _in_reverse(original: AnyMethod) -> AnyMethod:
     return lambda self, scope: original(replace(self, items=self.items[::-1]) if self.joined else self, scope)
 
 
+def _first_anchor(original: AnyMethod) -> AnyMethod:
+    return lambda anchors, entry: original([*anchors][:1], entry)
+
+
+def _first_role(original: AnyMethod) -> AnyMethod:
+    return lambda anchors, entry: original(anchors, entry)[:: max(1, len(entry.roles))]
+
+
 def _standing_still(_: AnyMethod) -> AnyMethod:
     return lambda now, _seconds: now
 
@@ -200,6 +208,8 @@ FAULTS: Mapping[str, Plant] = {
     "a session doesn't keep its identifiers": _replaced(matchers.Id, "compare", _bound_again),
     "a comma-separated list that is too short matches": _replaced(matchers.Csv, "compare", _as_long_as_found),
     "a comma-separated list is sent in reverse order": _replaced(values.Items, "render", _in_reverse),
+    "a timeline entry ends only at the first of its ends": _replaced(prepared_scenario, "_with_roles", _first_anchor),
+    "a timeline entry is for one of its roles only": _replaced(prepared_scenario, "_with_roles", _first_role),
     "`ref` is not the number of the reply": _replaced(Numbering, "ref", _always_new),
     "the scenario's clock stands still": _replaced(player, "scenario_time", _standing_still),
     "a notification has the time of its request": _replaced(rendering, "scenario_time", _standing_still),

@@ -170,10 +170,10 @@ class Predictor:
         self._until: dict[str, list[int]] = {}
         for index, entry in enumerate(plan.timeline):
             self._since.setdefault(entry.since, []).append(index)
-            if entry.until is not None:
-                self._until.setdefault(entry.until, []).append(index)
+            for end in entry.ends():
+                self._until.setdefault(end, []).append(index)
         self._anchors = {*self._since, *self._until}
-        both = [anchor for entry in plan.timeline for anchor in (entry.since, entry.until or "")]
+        both = [anchor for entry in plan.timeline for anchor in (entry.since, *entry.ends())]
         self._of_channels = [each for each in dict.fromkeys(both) if " /" in each]
         self._causes = 0
         self._started: list[DueEvent] = []
@@ -261,7 +261,7 @@ class Predictor:
         for anchor, at in session.anchors.items():
             for index in self._since.get(anchor, ()):
                 entry = self.plan.timeline[index]
-                is_over = entry.until is not None and session.anchors.get(entry.until, 0.0) >= at
+                is_over = any(session.anchors.get(end, 0.0) >= at for end in entry.ends())
                 if role in entry.roles and not is_over:
                     self._start_entry(session, index, at)
 

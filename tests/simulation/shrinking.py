@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
 
-from tests.simulation.plan import Operation, Options, Plan
+from tests.simulation.plan import Operation, Options, Plan, PlannedEntry
 from tests.simulation.runs import broken_promises
 
 Item = TypeVar("Item")
@@ -99,11 +99,19 @@ def _with_fewer_parts(plan: Plan) -> Iterator[Plan]:
         for fewer in _without_each(getattr(plan, name)):
             yield _changed(plan, name, fewer)
     for where, entry in enumerate(plan.timeline):
-        changed_entry = replace(entry, identifier="")
-        yield replace(plan, timeline=(*plan.timeline[:where], changed_entry, *plan.timeline[where + 1 :]))
+        for changed_entry in _simpler(entry):
+            yield replace(plan, timeline=(*plan.timeline[:where], changed_entry, *plan.timeline[where + 1 :]))
     for where, operation in enumerate(plan.operations):
         for changed in _smaller(operation):
             yield replace(plan, operations=(*plan.operations[:where], changed, *plan.operations[where + 1 :]))
+
+
+def _simpler(entry: PlannedEntry) -> Iterator[PlannedEntry]:
+    yield replace(entry, identifier="")
+    for fewer in _without_each(entry.ends()):
+        yield replace(entry, until=fewer[0] if len(fewer) == 1 else fewer or None)
+    for roles in _without_each(entry.roles):
+        yield replace(entry, roles=roles)
 
 
 def _smaller(operation: Operation) -> Iterator[Operation]:

@@ -129,7 +129,10 @@ def test_all_features_are_used():
     assert {operation.trigger for plan in plans for operation in plan.operations} == {*get_args(Trigger)}
     sends = [name for plan in plans for operation in plan.operations for name in operation.sends]
     assert {*sends} == {*get_args(Generated)}
-    assert any(entry.identifier for plan in plans for entry in plan.timeline)
+    entries = [entry for plan in plans for entry in plan.timeline]
+    assert any(entry.identifier for entry in entries)
+    assert {len(entry.ends()) for entry in entries} == {0, 1, 2, 3}
+    assert {len(entry.roles) for entry in entries} == {0, 1, 2}
     assert {fault.action for plan in plans for fault in plan.faults} == {*get_args(FaultName)}
     source = Path(generation.__file__).read_text("utf-8")
     assert [each for each in FEATURES if source.count(f'"{each}"') < 2] == []
