@@ -10,10 +10,11 @@ from dataclasses import replace
 from random import Random
 from typing import TypeAlias, get_args
 
-from tests.simulation.plan import Generated, Operation, Plan, PlannedEntry, Trigger
+from tests.simulation.plan import ClientPlan, Generated, Operation, Options, Plan, PlannedEntry, Trigger
 
 Addition: TypeAlias = Callable[[Plan, Random], Plan]
 
+_ADDRESSES = ("192.0.2.1", "192.0.2.2")
 _MARKED: tuple[Trigger, ...] = ("id", "csv")
 
 
@@ -63,9 +64,36 @@ def _with_lists(plan: Plan, random: Random) -> Plan:
     return replace(plan, timeline=tuple(map(with_lists, plan.timeline)))
 
 
+def _with_anonymous_sessions(plan: Plan, random: Random) -> Plan:
+    """Let requests without identity share a session with those of their address, or none. One client at least has one.
+
+    Clients of one address share the counts of faults, too, so their plans have none.
+    """
+    if plan.options.cookie != "none":
+        return plan
+    by_address = random.random() < 0.5
+
+    def anonymous(client: ClientPlan) -> ClientPlan:
+        is_anonymous = client is not plan.clients[0] and random.random() < 0.5
+        identity = "anonymous" if is_anonymous and not client.jar else client.identity
+        return replace(client, identity=identity, address=random.choice(_ADDRESSES) if by_address else "")
+
+    return replace(
+        plan,
+        clients=tuple(map(anonymous, plan.clients)),
+        faults=() if by_address else plan.faults,
+        options=replace(
+            plan.options,
+            anonymous="address" if by_address else "each",
+            max_provisional=Options().max_provisional if by_address else plan.options.max_provisional,
+        ),
+    )
+
+
 ADDITIONS: Mapping[str, Addition] = {
     "identifiers": _with_identifiers,
     "generated values": _with_generated_values,
     "lists": _with_lists,
+    "anonymous sessions": _with_anonymous_sessions,
 }
 """The additions by name."""

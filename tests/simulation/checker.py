@@ -426,7 +426,8 @@ class Checker:
         is_bayeux = kind in ("messages", "open") or bool(meaning.messages) or entry.request.path == "/cometd"
         shakes_hands = bool(meaning.messages) and meaning.messages[0]["channel"] == "/meta/handshake"
         is_own = kind == "open" or shakes_hands
-        session = self.predictor.resolve(entry.node, meaning, now, is_bayeux=is_bayeux, is_own=is_own)
+        address = entry.request.address
+        session = self.predictor.resolve(entry.node, meaning, now, address, is_bayeux=is_bayeux, is_own=is_own)
         if self.predictor.has_started:
             self._add()
         self._session_of[number] = session
@@ -443,6 +444,9 @@ class Checker:
             self._expect(number, self.predictor.call(session, meaning, now, failed=failed), entry.node)
         elif kind == "other":
             self._expect_other(number, entry, now)
+        if session.kind == "anonymous" and self.plan.options.anonymous == "each":
+            self._advance(now)  # what is due at once belongs to the session
+            self._close(session)
 
     def _expect_other(self, number: int, entry: Sent, now: float) -> None:
         if entry.request.path == "/nowhere":

@@ -206,6 +206,7 @@ class ClientPlan(Short):
     """True if it shakes hands again when its CometD session is unknown."""
     jar: str = ""
     node: int = 0
+    address: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,6 +219,7 @@ class Options(Short):
     max_idle: float = 1800.0
     require_cookie: bool = True
     cookie: str = "JSESSIONID"
+    anonymous: Literal["one", "address", "each"] = "one"
     on_hangup: Literal["keep", "lose"] = "keep"
     when_gone: Literal["drop", "keep"] = "drop"
     deliver: Literal["all", "subscribed"] = "all"
@@ -281,6 +283,7 @@ class Plan(Short):
             },
             session={
                 "cookie": options.cookie,
+                "anonymous": options.anonymous,
                 "max_idle": f"{options.max_idle}s",
                 "when_gone": options.when_gone,
                 "max_provisional": options.max_provisional,

@@ -25,6 +25,7 @@ from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.player import Timeline
 from cometreel.engine.rendering import Numbering
 from cometreel.engine.scheduling import Schedule
+from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.session_roles import SessionRoles
 from cometreel.engine.sessions import Sessions
 from cometreel.scenario import matchers, values
@@ -157,6 +158,10 @@ def _first_role(original: AnyMethod) -> AnyMethod:
     return lambda anchors, entry: original(anchors, entry)[:: max(1, len(entry.roles))]
 
 
+def _of_all_requests(_: AnyMethod) -> AnyMethod:
+    return lambda self, _request, now, *, logs_in: self._sessions.anonymous(str(logs_in), now, self._references)
+
+
 def _standing_still(_: AnyMethod) -> AnyMethod:
     return lambda now, _seconds: now
 
@@ -210,6 +215,8 @@ FAULTS: Mapping[str, Plant] = {
     "a comma-separated list is sent in reverse order": _replaced(values.Items, "render", _in_reverse),
     "a timeline entry ends only at the first of its ends": _replaced(prepared_scenario, "_with_roles", _first_anchor),
     "a timeline entry is for one of its roles only": _replaced(prepared_scenario, "_with_roles", _first_role),
+    "requests without identity share a session": _replaced(SessionFinder, "_anonymous", _of_all_requests),
+    "the session of one request is kept": _replaced(SessionFinder, "release", _nothing),
     "`ref` is not the number of the reply": _replaced(Numbering, "ref", _always_new),
     "the scenario's clock stands still": _replaced(player, "scenario_time", _standing_still),
     "a notification has the time of its request": _replaced(rendering, "scenario_time", _standing_still),

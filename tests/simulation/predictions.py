@@ -185,7 +185,8 @@ class Predictor:
         """The requests for which a fault with a rate has applied in one session and not in another."""
         self.sessions: list[LiveSession] = []
         self.by_name: dict[tuple[int, str], list[LiveSession]] = {}
-        self.anonymous: dict[int, LiveSession] = {}
+        self.anonymous: dict[tuple[int, str], LiveSession] = {}
+        """The sessions that requests without identity share, by node and address."""
 
     # ------------------------------------------------------------------ sessions
     def start(self, node: int, now: float, kind: Literal["full", "provisional", "anonymous"]) -> LiveSession:
@@ -220,13 +221,15 @@ class Predictor:
                 return found[-1]
         return None
 
-    def resolve(self, node: int, meaning: Meaning, now: float, *, is_bayeux: bool, is_own: bool) -> LiveSession:
+    def resolve(
+        self, node: int, meaning: Meaning, now: float, address: str, *, is_bayeux: bool, is_own: bool
+    ) -> LiveSession:
         """Return the session of a request."""
         found = self.find(node, meaning.names)
         if found is not None:
             session = found
         elif self.plan.options.cookie == "none" and not is_own and not _credentials(meaning.names):
-            session = self._anonymous(node, now)
+            session = self._anonymous(node, now, address)
         else:
             session = self.start(node, now, "provisional")
         session.last = now
@@ -277,10 +280,11 @@ class Predictor:
     def _sessions_with(self, node: int, role: str) -> int:
         return sum(each.role == role and each.node == node for each in self.sessions)
 
-    def _anonymous(self, node: int, now: float) -> LiveSession:
-        session = self.anonymous.get(node)
+    def _anonymous(self, node: int, now: float, address: str) -> LiveSession:
+        key = node, address if self.plan.options.anonymous == "address" else ""
+        session = self.anonymous.get(key)
         if session is None or session.ended:
-            session = self.anonymous[node] = self.start(node, now, "anonymous")
+            session = self.anonymous[key] = self.start(node, now, "anonymous")
         return session
 
     def fork(self, anonymous: LiveSession, now: float) -> LiveSession:
@@ -319,7 +323,7 @@ class Predictor:
         for session in [each for each in self.sessions if each.node == node]:
             self.end_session(session)
         self._forget_roles(node)
-        self.anonymous.pop(node, None)
+        self.anonymous = {key: session for key, session in self.anonymous.items() if key[0] != node}
         self.by_name = {key: value for key, value in self.by_name.items() if key[0] != node}
 
     def reload(self, node: int, *, edited: bool) -> None:

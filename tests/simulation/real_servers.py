@@ -66,7 +66,7 @@ def socket_plan(seed: int, length: int = 150) -> Plan:
     return replace(
         plan,
         steps=tuple(step for step in plan.steps if step.do not in LEFT_OUT),
-        clients=tuple(replace(client, node=0) for client in plan.clients),
+        clients=tuple(replace(client, node=0, address="") for client in plan.clients),
         options=replace(plan.options, nodes=1, seed=SEED, max_waiting=Options().max_waiting),
     )
 

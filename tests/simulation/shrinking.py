@@ -143,7 +143,7 @@ def _with_defaults(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, options=_changed(plan.options, name, getattr(default, name)))
     yield replace(plan, through_yaml=False)
     for place, client in enumerate(plan.clients):
-        for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node"):
+        for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node", "address"):
             value = "long-polling" if name == "transport" else type(client).__dataclass_fields__[name].default
             changed = _changed(client, name, value)
             yield replace(plan, clients=(*plan.clients[:place], changed, *plan.clients[place + 1 :]))

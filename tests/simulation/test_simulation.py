@@ -129,6 +129,7 @@ def test_all_features_are_used():
     assert {operation.trigger for plan in plans for operation in plan.operations} == {*get_args(Trigger)}
     sends = [name for plan in plans for operation in plan.operations for name in operation.sends]
     assert {*sends} == {*get_args(Generated)}
+    assert {plan.options.anonymous for plan in plans} == {"one", "address", "each"}
     entries = [entry for plan in plans for entry in plan.timeline]
     assert any(entry.identifier for entry in entries)
     assert {len(entry.ends()) for entry in entries} == {0, 1, 2, 3}
