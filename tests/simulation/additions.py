@@ -90,10 +90,30 @@ def _with_anonymous_sessions(plan: Plan, random: Random) -> Plan:
     )
 
 
+def _with_logins(plan: Plan, random: Random) -> Plan:
+    """Require a login, and possibly a CSRF token. Most clients log in; some exchanges are for the others."""
+
+    def logging_in(client: ClientPlan) -> ClientPlan:
+        if client.jar or client.identity in ("basic", "bearer") or random.random() < 0.3:
+            return client
+        return replace(client, identity=random.choice(["basic", "bearer"]), user=client.user or client.name)
+
+    def restricted(operation: Operation) -> Operation:
+        return replace(operation, authenticated=random.choice([None, None, None, True, False]))
+
+    return replace(
+        plan,
+        clients=tuple(map(logging_in, plan.clients)),
+        operations=tuple(map(restricted, plan.operations)),
+        options=replace(plan.options, auth=random.choice(["session", "csrf"])),
+    )
+
+
 ADDITIONS: Mapping[str, Addition] = {
     "identifiers": _with_identifiers,
     "generated values": _with_generated_values,
     "lists": _with_lists,
     "anonymous sessions": _with_anonymous_sessions,
+    "logins": _with_logins,
 }
 """The additions by name."""

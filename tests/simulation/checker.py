@@ -25,7 +25,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Drop, Frame, Reply
 from tests.simulation.answers import MessageAnswer, compared
 from tests.simulation.history import Changed, Delivered, Emitted, FrameSent, Logged, Lost, Meaning, Sent
-from tests.simulation.plan import Plan
+from tests.simulation.plan import CSRF_HEADER, Plan
 from tests.simulation.predictions import DueEvent, Key, LiveSession, Play, Prediction, Predictor
 from tests.simulation.world import World
 
@@ -102,6 +102,8 @@ class Checker:
         self._bayeux: dict[int, LiveClient] = {}
         self._on_socket: dict[int, list[LiveClient]] = {}
         """The clients that have used a WebSocket, by its request."""
+        self._announcing: set[int] = set()
+        """The GET requests whose reply announces a CSRF token."""
         self._hung_up: set[int] = set()
         """The requests whose client has gone."""
         self._awaited: tuple[int, Prediction] | None = None
@@ -431,7 +433,10 @@ class Checker:
         if self.predictor.has_started:
             self._add()
         self._session_of[number] = session
-        if kind == "open":
+        if is_bayeux and self.predictor.is_locked_out(session):
+            if kind != "other":
+                self._expect(number, Prediction(now, 403), entry.node)
+        elif kind == "open":
             self._sockets[number] = session
             self._browsers[number] = tuple(each for each in meaning.names if each.startswith("b:"))
             session.sockets += 1
@@ -440,17 +445,24 @@ class Checker:
             client = self._client_of(entry.node, meaning, browser, self.world.clients[entry.client].plan.transport)
             self._read(number, entry.client, meaning, session, client, now)
         elif kind == "call":
-            failed = self._has_rates and self._is_answered_with(503, number)
-            self._expect(number, self.predictor.call(session, meaning, now, failed=failed), entry.node)
+            self._on_call(number, entry, session)
         elif kind == "other":
-            self._expect_other(number, entry, now)
+            self._expect_other(number, entry, 403 if self.predictor.is_locked_out(session) else 404)
         if session.kind == "anonymous" and self.plan.options.anonymous == "each":
             self._advance(now)  # what is due at once belongs to the session
             self._close(session)
 
-    def _expect_other(self, number: int, entry: Sent, now: float) -> None:
+    def _on_call(self, number: int, entry: Sent, session: LiveSession) -> None:
+        request = entry.request
+        if self.plan.options.auth == "csrf" and request.method == "GET":
+            self._announcing.add(number)
+        failed = self._has_rates and self._is_answered_with(503, number)
+        prediction = self.predictor.call_with_login(session, entry.meaning, request, failed=failed)
+        self._expect(number, prediction, entry.node)
+
+    def _expect_other(self, number: int, entry: Sent, status: int) -> None:
         if entry.request.path == "/nowhere":
-            self._expect(number, Prediction(now, 404), entry.node)
+            self._expect(number, Prediction(entry.at, status), entry.node)
 
     def _expect(self, number: int, prediction: Prediction, node: int) -> None:
         self._replies[number] = prediction, node
@@ -681,10 +693,7 @@ class Checker:
         if number in self._hung_up and self.plan.options.on_hangup == "keep":
             self.fail(f"something is sent on request {number}, whose client has gone: {type(output).__name__}")
         if isinstance(output, Reply):
-            if any(name == "Set-Cookie" for name, _ in output.headers.fields):
-                self._learn_cookies(number, output.headers.fields)
-            if number in self._handshakes and output.status == 200:
-                self._learn_handshake(entry, output.body)
+            self._learn(entry, number, output)
             found = self._replies.pop(number, None)
             if found is not None:
                 self._check_reply(number, output, found[0])
@@ -715,6 +724,30 @@ class Checker:
                 meaning, client, owner = self._handshakes[number]
                 names = (*[each for each in meaning.names if each[:2] != "b:"], prefix + rest)
                 self._handshakes[number] = meaning._replace(names=names), client, owner
+
+    def _learn(self, entry: Emitted, number: int, reply: Reply) -> None:
+        """Keep the names that a reply gives to a session."""
+        if self.plan.options.auth == "csrf":
+            self._learn_token(number, reply)
+        if any(name == "Set-Cookie" for name, _ in reply.headers.fields):
+            self._learn_cookies(number, reply.headers.fields)
+        if number in self._handshakes and reply.status == 200:
+            self._learn_handshake(entry, reply.body)
+
+    def _learn_token(self, number: int, reply: Reply) -> None:
+        """Keep the CSRF token that the reply to a GET announces: it is always that of the session, and of no other."""
+        session, token = self._session_of.get(number), reply.headers.get(CSRF_HEADER)
+        if session is None:
+            return
+        if token is None:
+            if number in self._announcing:
+                self.fail(f"the reply to the GET {number} announces no CSRF token")
+        elif session.token not in ("", token) or any(
+            each.token == token for each in self.predictor.sessions if each is not session
+        ):
+            self.fail(f"request {number} gets another CSRF token than that of its session")
+        else:
+            session.token = token
 
     def _learn_handshake(self, entry: Emitted, body: bytes) -> None:
         text = self.world.clients[entry.client].transport.text_of(body)

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Begin, Chunk, Drop, End, Frame, Headers, Reply, Request
 from tests.simulation.history import Meaning
-from tests.simulation.plan import ENDPOINT, ClientPlan, Operation, identifier_of, list_of
+from tests.simulation.plan import CSRF_HEADER, ENDPOINT, ClientPlan, Operation, identifier_of, list_of
 from tests.simulation.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Jar:
     def __init__(self) -> None:
         self.cookies: dict[str, str] = {}
         self.bound = ""
+        self.token = ""
 
 
 class Client:
@@ -92,6 +93,8 @@ class Client:
         if self.plan.identity == "clientId":
             return
         method, path, query, headers, body = _call(operation, number)
+        if self.jar.token and method == "POST":
+            headers = (*headers, (CSRF_HEADER, self.jar.token))
         request = Request(self.world.new_id(), method, path, query, self._fields(*headers), body, "http://localhost")
         user = self.plan.user if self.plan.identity == "basic" else ""
         self._send(request, Meaning("call", self._names(), name, number, (), user), "call")
@@ -188,7 +191,7 @@ class Client:
         """Delete all cookies and forget the CometD session, as a browser that is restarted."""
         self._hang_up()
         self.jar.cookies.clear()
-        self.jar.bound = ""
+        self.jar.bound = self.jar.token = ""
         self.client_id, self._headers, self.polls, self.wants = "", None, False, False
 
     def _do_unmatched(self, value: JSON) -> None:
@@ -456,6 +459,8 @@ class Client:
         messages = self._messages.get(number)
         kind = self._end(number)
         self._keep_cookies(reply.headers)
+        if self.world.plan.options.auth == "csrf":
+            self.jar.token = reply.headers.get(CSRF_HEADER) or self.jar.token
         content = self._content(reply, is_bayeux=messages is not None)
         self.world.deliver(self, number, content)
         if messages is not None and isinstance(content, list):

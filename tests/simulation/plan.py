@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple, TypeAlias
 
 from cometreel import markers
@@ -40,6 +40,8 @@ from cometreel.scenario.python_scenario import Scenario
 from cometreel.scenario.python_values import JSONPattern, Marker
 
 ENDPOINT = "/cometd"
+CSRF_HEADER = "X-CSRF-TOKEN"
+"""The header field with the CSRF token, in both directions."""
 
 Trigger: TypeAlias = Literal[
     "literal",
@@ -133,6 +135,8 @@ class Operation(Short):
     """True if reply and events repeat the number of the call by a template, or an identifier by `$id`."""
     binds: bool = False
     """True if the reply hands out a bound value."""
+    authenticated: bool | None = None
+    """True if it is for sessions that are logged in, False for others; None for both."""
     sends: tuple[Generated, ...] = ()
     """The generated values in reply and events."""
 
@@ -233,6 +237,7 @@ class Options(Short):
     nodes: int = 1
     seed: str | None = None
     dialect: Literal["3.x", "4+"] = "3.x"
+    auth: Literal["open", "session", "csrf"] = "open"
 
 
 class Step(NamedTuple):
@@ -361,24 +366,25 @@ def _first(name: str | None, plan: Plan) -> list[str] | None:
 
 def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
     """Return the request that calls an operation."""
-    return _trigger(operation.name, operation.trigger)
+    return _trigger(operation.name, operation.trigger, operation.authenticated)
 
 
 @lru_cache(maxsize=256)
-def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
+def _trigger(name: str, kind: Trigger, authenticated: bool | None) -> RequestBlock | PublishBlock:
     number = markers.capture("n")
     if kind == "publish":
-        return publish(f"/service/{name}", {"n": number})
+        return publish(f"/service/{name}", {"n": number}, authenticated=authenticated)
+    matching = partial(request, authenticated=authenticated)
     if kind == "query":
-        return request("GET", f"/{name}", query={"n": number})
+        return matching("GET", f"/{name}", query={"n": number})
     if kind == "path":
-        return request("GET", ["items", name, number])
+        return matching("GET", ["items", name, number])
     if kind == "csv":
-        return request("GET", f"/{name}", query={"list": markers.csv(markers.id(IDENTIFIERS[kind]), number)})
+        return matching("GET", f"/{name}", query={"list": markers.csv(markers.id(IDENTIFIERS[kind]), number)})
     if kind == "form":
-        return request("POST", f"/{name}", form={"n": number})
+        return matching("POST", f"/{name}", form={"n": number})
     if kind == "header":
-        return request("GET", f"/{name}", headers={"X-Call": name})
+        return matching("GET", f"/{name}", headers={"X-Call": name})
     bodies: dict[str, JSONPattern] = {
         "literal": {"op": name},
         "any": {"op": name, "n": markers.any("integer")},
@@ -389,7 +395,7 @@ def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
         "id": {"op": name, "owner": markers.id("owner")},
         "regex": {"op": markers.regex(f"^{name}-(?P<n>[0-9]+)$")},
     }
-    return request("POST", "/calls", body=bodies[kind])
+    return matching("POST", "/calls", body=bodies[kind])
 
 
 def identifier_of(trigger: Trigger, number: int) -> str:

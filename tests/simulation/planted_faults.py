@@ -19,7 +19,7 @@ from cometreel.bayeux.message_processor import MessageProcessor
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.subscriptions import Subscriptions
-from cometreel.engine import Backend, faults, handler, player, prepared_scenario, rendering
+from cometreel.engine import Backend, faults, handler, matching, player, prepared_scenario, rendering
 from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.player import Timeline
@@ -27,7 +27,7 @@ from cometreel.engine.rendering import Numbering
 from cometreel.engine.scheduling import Schedule
 from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.session_roles import SessionRoles
-from cometreel.engine.sessions import Sessions
+from cometreel.engine.sessions import SessionResolver, Sessions
 from cometreel.scenario import matchers, values
 from cometreel.scenario.templates import SeededRandom
 
@@ -162,6 +162,23 @@ def _of_all_requests(_: AnyMethod) -> AnyMethod:
     return lambda self, _request, now, *, logs_in: self._sessions.anonymous(str(logs_in), now, self._references)
 
 
+def _for_all_sessions(original: AnyMethod) -> AnyMethod:
+    def passes(exchange: Any, session: Any, *, locked_out: bool = False) -> bool:
+        any_login = exchange if locked_out else replace(exchange, authenticated=None)
+        found: bool = original(any_login, session, locked_out=locked_out)
+        return found
+
+    return passes
+
+
+def _empty(_: AnyMethod) -> AnyMethod:
+    return lambda *_arguments: []
+
+
+def _false(_: AnyMethod) -> AnyMethod:
+    return lambda *_arguments: False
+
+
 def _standing_still(_: AnyMethod) -> AnyMethod:
     return lambda now, _seconds: now
 
@@ -217,6 +234,10 @@ FAULTS: Mapping[str, Plant] = {
     "a timeline entry is for one of its roles only": _replaced(prepared_scenario, "_with_roles", _first_role),
     "requests without identity share a session": _replaced(SessionFinder, "_anonymous", _of_all_requests),
     "the session of one request is kept": _replaced(SessionFinder, "release", _nothing),
+    "a session needs no login": _replaced(SessionResolver, "is_locked_out", _false),
+    "a POST needs no CSRF token": _replaced(SessionResolver, "lacks_token", _false),
+    "no CSRF token is announced": _replaced(SessionResolver, "_announced_token", _empty),
+    "an exchange for other logins answers": _replaced(matching, "passes", _for_all_sessions),
     "`ref` is not the number of the reply": _replaced(Numbering, "ref", _always_new),
     "the scenario's clock stands still": _replaced(player, "scenario_time", _standing_still),
     "a notification has the time of its request": _replaced(rendering, "scenario_time", _standing_still),

@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.wire import Request
 from tests.simulation.answers import MessageAnswer
 from tests.simulation.history import Meaning
 from tests.simulation.plan import (
+    CSRF_HEADER,
     DELAY,
     IDENTIFIERS,
     RECORDED,
@@ -46,6 +48,9 @@ class LiveSession:
     ended: bool = False
     successor: LiveSession | None = None
     user: str = ""
+    authenticated: bool = False
+    token: str = ""
+    """Its CSRF token; empty until a reply has announced it."""
     role: str = ""
     role_in_turn: bool = False
     """True if it got its role because it was free, False if its user has it."""
@@ -239,6 +244,7 @@ class Predictor:
         if not is_bayeux:
             session.has_requests = True
         for name in _credentials(meaning.names):
+            session.authenticated = True
             if session.kind != "anonymous" and name not in session.names:
                 self.add_name(session, name)
         if meaning.user and session.user != meaning.user:
@@ -400,6 +406,28 @@ class Predictor:
         self.on_anchor(session, exchange, now)
         return prediction
 
+    def is_locked_out(self, session: LiveSession) -> bool:
+        """True if a session must log in first."""
+        return self.plan.options.auth != "open" and not session.authenticated
+
+    def lacks_token(self, session: LiveSession, request: Request) -> bool:
+        """True if a POST doesn't have the CSRF token of its session."""
+        if self.plan.options.auth != "csrf" or request.method != "POST":
+            return False
+        return not session.token or request.headers.get(CSRF_HEADER) != session.token
+
+    def call_with_login(self, session: LiveSession, meaning: Meaning, request: Request, *, failed: bool) -> Prediction:
+        """Predict the reply to an HTTP call; status 403 if it needs a login or a CSRF token."""
+        now = session.last
+        if self.lacks_token(session, request):
+            return Prediction(now, 403)
+        if not self.is_locked_out(session):
+            return self.call(session, meaning, now, failed=failed)
+        if self._operations[meaning.operation].authenticated is not False:
+            return Prediction(now, 403)
+        prediction = self.call(session, meaning, now, failed=failed)
+        return Prediction(now, 403) if prediction.status == 404 else prediction
+
     def _content(
         self, operation: Operation, numbered: bool, exchange: str, session: LiveSession, meaning: Meaning
     ) -> Content:
@@ -426,6 +454,8 @@ class Predictor:
 
     def _choose(self, operation: Operation, session: LiveSession) -> tuple[str, int] | None:
         """Return the role and the place of the answer that is due."""
+        if operation.authenticated not in (None, session.authenticated):
+            return None
         first = {
             each: self._operations[each].exchange_name("", 0) for each in (operation.after, operation.before) if each
         }

@@ -133,7 +133,7 @@ def _smaller(operation: Operation) -> Iterator[Operation]:
                 smaller.append(replace(answer, events=events))
         for each in smaller:
             yield replace(operation, answers=(*operation.answers[:place], each, *operation.answers[place + 1 :]))
-    for name in ("roles", "echoes", "sends", "after", "before", "repeat"):
+    for name in ("roles", "echoes", "sends", "authenticated", "after", "before", "repeat"):
         yield _changed(operation, name, Operation.__dataclass_fields__[name].default)
 
 

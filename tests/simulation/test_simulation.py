@@ -130,6 +130,7 @@ def test_all_features_are_used():
     sends = [name for plan in plans for operation in plan.operations for name in operation.sends]
     assert {*sends} == {*get_args(Generated)}
     assert {plan.options.anonymous for plan in plans} == {"one", "address", "each"}
+    assert {plan.options.auth for plan in plans} == {"open", "session", "csrf"}
     entries = [entry for plan in plans for entry in plan.timeline]
     assert any(entry.identifier for entry in entries)
     assert {len(entry.ends()) for entry in entries} == {0, 1, 2, 3}

@@ -89,6 +89,7 @@ class World:
             repeat=options.repeat,
             max_waiting=options.max_waiting,
             node=f"n{node}" if options.nodes > 1 else None,
+            auth=options.auth,
         )
         self._restarts += 1
         return Backend(self._scenario_of(node), settings, nonce=f"{self._nonce}{node}-{self._restarts}")
