@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import TypeAlias, get_args
 
-from tests.simulation.plan import ClientPlan, Generated, Operation, Options, Plan, PlannedEntry, Trigger
+from tests.simulation.plan import GETTING, ClientPlan, Generated, Operation, Options, Plan, PlannedEntry, Step, Trigger
 
 Addition: TypeAlias = Callable[[Plan, Random], Plan]
 
@@ -109,11 +109,24 @@ def _with_logins(plan: Plan, random: Random) -> Plan:
     )
 
 
+def _with_heads(plan: Plan, random: Random) -> Plan:
+    """Send a HEAD before some of the GET requests."""
+    getting = {each.name for each in plan.operations if each.trigger in GETTING}
+    steps = list[Step]()
+    for step in plan.steps:
+        is_get = step.do == "call" and isinstance(step.value, list) and step.value[0] in getting
+        if is_get and random.random() < 0.5:
+            steps.append(step._replace(do="head"))
+        steps.append(step)
+    return replace(plan, steps=tuple(steps))
+
+
 ADDITIONS: Mapping[str, Addition] = {
     "identifiers": _with_identifiers,
     "generated values": _with_generated_values,
     "lists": _with_lists,
     "anonymous sessions": _with_anonymous_sessions,
     "logins": _with_logins,
+    "heads": _with_heads,
 }
 """The additions by name."""

@@ -444,7 +444,7 @@ class Checker:
             browser = next((each[2:] for each in meaning.names if each.startswith("b:")), "")
             client = self._client_of(entry.node, meaning, browser, self.world.clients[entry.client].plan.transport)
             self._read(number, entry.client, meaning, session, client, now)
-        elif kind == "call":
+        elif kind in ("call", "head"):
             self._on_call(number, entry, session)
         elif kind == "other":
             self._expect_other(number, entry, 403 if self.predictor.is_locked_out(session) else 404)
@@ -454,6 +454,9 @@ class Checker:
 
     def _on_call(self, number: int, entry: Sent, session: LiveSession) -> None:
         request = entry.request
+        if entry.meaning.kind == "head":
+            self._expect(number, self.predictor.head(session, entry.meaning), entry.node)
+            return
         if self.plan.options.auth == "csrf" and request.method == "GET":
             self._announcing.add(number)
         failed = self._has_rates and self._is_answered_with(503, number)

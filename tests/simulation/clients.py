@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Begin, Chunk, Drop, End, Frame, Headers, Reply, Request
 from tests.simulation.history import Meaning
-from tests.simulation.plan import CSRF_HEADER, ENDPOINT, ClientPlan, Operation, identifier_of, list_of
+from tests.simulation.plan import CSRF_HEADER, ENDPOINT, GETTING, ClientPlan, Operation, identifier_of, list_of
 from tests.simulation.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -90,14 +90,24 @@ class Client:
                 message: JSONObject = {"channel": f"/service/{name}", "data": {"n": number}}
                 self._send_messages([message], ("call", name, number))
             return
-        if self.plan.identity == "clientId":
-            return
+        if self.plan.identity != "clientId":
+            self._call(operation, number)
+
+    def _do_head(self, value: JSON) -> None:
+        """Send a HEAD to the resource of an operation; the value is that of the call."""
+        assert isinstance(value, list)
+        for operation in self.world.plan.operations:
+            if operation.name == value[0] and operation.trigger in GETTING and self.plan.identity != "clientId":
+                self._call(operation, int(str(value[1])), head=True)
+
+    def _call(self, operation: Operation, number: int, *, head: bool = False) -> None:
         method, path, query, headers, body = _call(operation, number)
+        method, kind = ("HEAD", "head") if head else (method, "call")
         if self.jar.token and method == "POST":
             headers = (*headers, (CSRF_HEADER, self.jar.token))
         request = Request(self.world.new_id(), method, path, query, self._fields(*headers), body, "http://localhost")
         user = self.plan.user if self.plan.identity == "basic" else ""
-        self._send(request, Meaning("call", self._names(), name, number, (), user), "call")
+        self._send(request, Meaning(kind, self._names(), operation.name, number, (), user), "call")
 
     def _do_connect(self, value: JSON) -> None:
         """Shake hands, subscribe to the channels in the value, and poll from now on."""

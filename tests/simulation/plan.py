@@ -61,6 +61,8 @@ Trigger: TypeAlias = Literal[
 ]
 CAPTURING: frozenset[Trigger] = frozenset({"capture", "keep", "query", "path", "regex", "form", "publish"})
 """The triggers that capture the number of a call, so that templates can send it back."""
+GETTING: frozenset[Trigger] = frozenset({"query", "path", "header", "csv"})
+"""The triggers that are GET requests."""
 IDENTIFIERS: Mapping[str, str] = {"id": "owner", "csv": "place"}
 """The name of the `$id` in the request of a trigger."""
 Generated: TypeAlias = Literal["ref", "now", "uuid"]

@@ -179,6 +179,10 @@ def _false(_: AnyMethod) -> AnyMethod:
     return lambda *_arguments: False
 
 
+def _played(_: AnyMethod) -> AnyMethod:
+    return lambda self, choice, normalized, session: self.play(choice, normalized, session).reply
+
+
 def _standing_still(_: AnyMethod) -> AnyMethod:
     return lambda now, _seconds: now
 
@@ -238,6 +242,7 @@ FAULTS: Mapping[str, Plant] = {
     "a POST needs no CSRF token": _replaced(SessionResolver, "lacks_token", _false),
     "no CSRF token is announced": _replaced(SessionResolver, "_announced_token", _empty),
     "an exchange for other logins answers": _replaced(matching, "passes", _for_all_sessions),
+    "a HEAD is played": _replaced(player.Player, "preview", _played),
     "`ref` is not the number of the reply": _replaced(Numbering, "ref", _always_new),
     "the scenario's clock stands still": _replaced(player, "scenario_time", _standing_still),
     "a notification has the time of its request": _replaced(rendering, "scenario_time", _standing_still),

@@ -6,7 +6,7 @@ It knows nothing of the engine. It is the part of the checker that needs no Baye
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -427,6 +427,21 @@ class Predictor:
             return Prediction(now, 403)
         prediction = self.call(session, meaning, now, failed=failed)
         return Prediction(now, 403) if prediction.status == 404 else prediction
+
+    def head(self, session: LiveSession, meaning: Meaning) -> Prediction:
+        """Predict the reply to a HEAD: that of the next GET, which is not played."""
+        operations = self._edited if session.node in self._edited_on else self._operations
+        operation, now, is_locked_out = operations[meaning.operation], session.last, self.is_locked_out(session)
+        if is_locked_out and operation.authenticated is not False:
+            return Prediction(now, 403)
+        chosen = self._choose(operation, session) if _matches(operation, session, meaning.number) else None
+        if chosen is None:
+            return Prediction(now, 403 if is_locked_out else 404)
+        exchange, answer = operation.exchange_name(*chosen), operation.answers[chosen[1]]
+        unchanged = replace(session, used={*session.used}, identifiers={**session.identifiers})
+        content = self._content(operation, answer.numbered, exchange, unchanged, meaning)
+        due = now + self._scaled(session.node, answer.after)
+        return Prediction(due, 200, content.body, exchange, play=content.play)
 
     def _content(
         self, operation: Operation, numbered: bool, exchange: str, session: LiveSession, meaning: Meaning

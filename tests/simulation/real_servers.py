@@ -55,6 +55,7 @@ LEFT_OUT: Mapping[str, str] = {
     "fail": "a write that fails while the client is connected can't be caused from outside",
     "restart": "a restarted server has another seed, so that it gives out other ids",
     "crash": "as `restart`",
+    "head": "the servers send the length of the body instead of the body, which only the engine shows",
     "edit": "the servers have the original scenario in a file; `reload` reads it again",
 }
 """The steps that are left out, each with a reason."""

@@ -121,6 +121,7 @@ def test_all_features_are_used():
     plans = [plan_of(seed) for seed in range(300)]
     steps = [step for plan in plans for step in plan.steps]
     assert len({step.do for step in steps if step.client}) >= 20
+    assert any(step.do == "head" for step in steps)
     assert {step.do for step in steps if not step.client} == {
         *("sleep", "push", "reload", "edit", "reset", "restart", "crash", "speed")
     }
