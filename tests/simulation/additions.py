@@ -40,14 +40,14 @@ def _with_identifiers(plan: Plan, random: Random) -> Plan:
 
 
 def _with_generated_values(plan: Plan, random: Random) -> Plan:
-    """Send generated values in replies and notifications. A publish has no reply with a reference number."""
+    """Send generated values in the replies and notifications of one operation, as templates take their time.
 
-    def generating(operation: Operation) -> Operation:
-        names = [each for each in get_args(Generated) if each != "ref" or operation.trigger != "publish"]
-        chosen = tuple(each for each in names if random.random() < 0.6)
-        return operation if operation.binds else replace(operation, sends=chosen)
-
-    return replace(plan, operations=tuple(map(generating, plan.operations)))
+    A publish has no reply with a reference number.
+    """
+    chosen = random.choice([each for each in plan.operations if not each.binds])
+    names = [each for each in get_args(Generated) if each != "ref" or chosen.trigger != "publish"]
+    generating = replace(chosen, sends=tuple(random.sample(names, random.randint(1, len(names)))))
+    return replace(plan, operations=tuple(generating if each is chosen else each for each in plan.operations))
 
 
 def _with_lists(plan: Plan, random: Random) -> Plan:

@@ -34,7 +34,7 @@ from tests.simulation.runs import Totals, broken_promises, bytes_of, differences
 from tests.simulation.transports import TRANSPORTS
 from tests.simulation.world import World, play
 
-PART = 88
+PART = 96
 """The seeds of each of the four parts of the simulation. Each part plays at least 25,000 actions."""
 
 
