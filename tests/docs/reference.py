@@ -78,6 +78,11 @@ In replies and notifications:
 |---|---|
 """
 
+_IDENTIFIERS = """
+The first value of an `$id` in a request that an exchange answers is its value for the session. Requests with another
+value don't match any more, nor do those with the value of another `$id`.
+"""
+
 _REGULAR_EXPRESSIONS = """
 The expressions of `$regex` have the syntax and the results of Python's `re.search`, with these differences, so that no
 text that a client sends can stop the server:
@@ -94,9 +99,11 @@ can use:
 
 - `request`, the captured values, and `user`; `request.base` is the scheme, host and port as the client used them, for
   links to the replay;
-- `ref`, the reference number of the exchange;
-- `now`, the scenario's clock;
-- `uuid()`, `randint()` and similar functions, which return the same values for the same seed.
+- `ref`, the reference number of the reply, or a new one if none was recorded;
+- `now`, the scenario's clock: in each session, it starts at `source.recorded` and moves by the `after` of each reply,
+  whatever the speed; a notification has a later time, by its own delay;
+- `uuid()`, `randint()` and similar functions, which return the same values for the same seed, user, exchange and
+  number of times that the session has played it; with a name, `uuid('x')` is the same in a reply and its notifications.
 
 A template fails if it takes too many steps (about 200,000 calls, filters and iterations) or creates too much text
 (about 20 MB); the request then gets a 500 with the reason.
@@ -294,7 +301,7 @@ def _markers(definitions: JSONObject) -> str:
     rows = {_marker_row(marker): None for marker in matched}
     rendered = {_marker_row(marker): None for marker in _alternatives(definitions["Rendered"])}
     rows_of_both = _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered)
-    return rows_of_both + _REGULAR_EXPRESSIONS + _TEMPLATES + _DATA_FILES
+    return rows_of_both + _IDENTIFIERS + _REGULAR_EXPRESSIONS + _TEMPLATES + _DATA_FILES
 
 
 def _alternatives(definition: JSON) -> list[JSON]:

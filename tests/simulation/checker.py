@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,13 +25,14 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Drop, Frame, Reply
 from tests.simulation.answers import MessageAnswer, compared
 from tests.simulation.history import Changed, Delivered, Emitted, FrameSent, Logged, Lost, Meaning, Sent
-from tests.simulation.plan import Plan
-from tests.simulation.predictions import DueEvent, Key, LiveSession, Prediction, Predictor
+from tests.simulation.plan import CSRF_HEADER, Plan
+from tests.simulation.predictions import DueEvent, Key, LiveSession, Play, Prediction, Predictor
 from tests.simulation.world import World
 
 EPSILON = 3e-6
 """The accuracy of times, in seconds: the engine counts whole microseconds."""
 _NEVER = float("inf")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _MAX_REPORTS = 1000  # of one engine
 
 
@@ -100,12 +102,17 @@ class Checker:
         self._bayeux: dict[int, LiveClient] = {}
         self._on_socket: dict[int, list[LiveClient]] = {}
         """The clients that have used a WebSocket, by its request."""
+        self._announcing: set[int] = set()
+        """The GET requests whose reply announces a CSRF token."""
         self._hung_up: set[int] = set()
         """The requests whose client has gone."""
         self._awaited: tuple[int, Prediction] | None = None
         """The WebSocket of the latest frame, and the answers to it that have not been sent."""
         self.given_up: Counter[tuple[str, str]] = Counter()
         self.may_give_up: Counter[str] = Counter()
+        self._values: dict[tuple[Play, str], str] = {}
+        """The generated values, by the play and their place in it."""
+        self._places_of_values: dict[str, tuple[Play, str]] = {}
         self._now = 0.0
         options = self.plan.options
         self._lifetime, self._timeout = options.max_interval, options.timeout / 1000
@@ -421,11 +428,15 @@ class Checker:
         is_bayeux = kind in ("messages", "open") or bool(meaning.messages) or entry.request.path == "/cometd"
         shakes_hands = bool(meaning.messages) and meaning.messages[0]["channel"] == "/meta/handshake"
         is_own = kind == "open" or shakes_hands
-        session = self.predictor.resolve(entry.node, meaning, now, is_bayeux=is_bayeux, is_own=is_own)
+        address = entry.request.address
+        session = self.predictor.resolve(entry.node, meaning, now, address, is_bayeux=is_bayeux, is_own=is_own)
         if self.predictor.has_started:
             self._add()
         self._session_of[number] = session
-        if kind == "open":
+        if is_bayeux and self.predictor.is_locked_out(session):
+            if kind != "other":
+                self._expect(number, Prediction(now, 403), entry.node)
+        elif kind == "open":
             self._sockets[number] = session
             self._browsers[number] = tuple(each for each in meaning.names if each.startswith("b:"))
             session.sockets += 1
@@ -433,15 +444,28 @@ class Checker:
             browser = next((each[2:] for each in meaning.names if each.startswith("b:")), "")
             client = self._client_of(entry.node, meaning, browser, self.world.clients[entry.client].plan.transport)
             self._read(number, entry.client, meaning, session, client, now)
-        elif kind == "call":
-            failed = self._has_rates and self._is_answered_with(503, number)
-            self._expect(number, self.predictor.call(session, meaning, now, failed=failed), entry.node)
+        elif kind in ("call", "head"):
+            self._on_call(number, entry, session)
         elif kind == "other":
-            self._expect_other(number, entry, now)
+            self._expect_other(number, entry, 403 if self.predictor.is_locked_out(session) else 404)
+        if session.kind == "anonymous" and self.plan.options.anonymous == "each":
+            self._advance(now)  # what is due at once belongs to the session
+            self._close(session)
 
-    def _expect_other(self, number: int, entry: Sent, now: float) -> None:
+    def _on_call(self, number: int, entry: Sent, session: LiveSession) -> None:
+        request = entry.request
+        if entry.meaning.kind == "head":
+            self._expect(number, self.predictor.head(session, entry.meaning), entry.node)
+            return
+        if self.plan.options.auth == "csrf" and request.method == "GET":
+            self._announcing.add(number)
+        failed = self._has_rates and self._is_answered_with(503, number)
+        prediction = self.predictor.call_with_login(session, entry.meaning, request, failed=failed)
+        self._expect(number, prediction, entry.node)
+
+    def _expect_other(self, number: int, entry: Sent, status: int) -> None:
         if entry.request.path == "/nowhere":
-            self._expect(number, Prediction(now, 404), entry.node)
+            self._expect(number, Prediction(entry.at, status), entry.node)
 
     def _expect(self, number: int, prediction: Prediction, node: int) -> None:
         self._replies[number] = prediction, node
@@ -672,10 +696,7 @@ class Checker:
         if number in self._hung_up and self.plan.options.on_hangup == "keep":
             self.fail(f"something is sent on request {number}, whose client has gone: {type(output).__name__}")
         if isinstance(output, Reply):
-            if any(name == "Set-Cookie" for name, _ in output.headers.fields):
-                self._learn_cookies(number, output.headers.fields)
-            if number in self._handshakes and output.status == 200:
-                self._learn_handshake(entry, output.body)
+            self._learn(entry, number, output)
             found = self._replies.pop(number, None)
             if found is not None:
                 self._check_reply(number, output, found[0])
@@ -707,6 +728,30 @@ class Checker:
                 names = (*[each for each in meaning.names if each[:2] != "b:"], prefix + rest)
                 self._handshakes[number] = meaning._replace(names=names), client, owner
 
+    def _learn(self, entry: Emitted, number: int, reply: Reply) -> None:
+        """Keep the names that a reply gives to a session."""
+        if self.plan.options.auth == "csrf":
+            self._learn_token(number, reply)
+        if any(name == "Set-Cookie" for name, _ in reply.headers.fields):
+            self._learn_cookies(number, reply.headers.fields)
+        if number in self._handshakes and reply.status == 200:
+            self._learn_handshake(entry, reply.body)
+
+    def _learn_token(self, number: int, reply: Reply) -> None:
+        """Keep the CSRF token that the reply to a GET announces: it is always that of the session, and of no other."""
+        session, token = self._session_of.get(number), reply.headers.get(CSRF_HEADER)
+        if session is None:
+            return
+        if token is None:
+            if number in self._announcing:
+                self.fail(f"the reply to the GET {number} announces no CSRF token")
+        elif session.token not in ("", token) or any(
+            each.token == token for each in self.predictor.sessions if each is not session
+        ):
+            self.fail(f"request {number} gets another CSRF token than that of its session")
+        else:
+            session.token = token
+
     def _learn_handshake(self, entry: Emitted, body: bytes) -> None:
         text = self.world.clients[entry.client].transport.text_of(body)
         message = json.loads(text)[-1]
@@ -736,6 +781,8 @@ class Checker:
 
     def _check_body(self, number: int, reply: Reply, prediction: Prediction) -> None:
         body = json.loads(reply.body)
+        if prediction.play is not None:
+            self._check_generated(body, prediction.play, "reply")
         value = body.pop("sid", None)
         if value is not None:
             if prediction.session is not None:
@@ -743,6 +790,22 @@ class Checker:
             self.predictor.add_name(self._session_of[number], f"v:{value}")
         if body != prediction.body:
             self.fail(f"request {number} gets {body}; expected {prediction.body}")
+
+    def _check_data(self, data: JSON, event: DueEvent | None) -> None:
+        """Check the generated values of a notification, if it is known which one it is."""
+        if event is not None and event.play is not None and isinstance(data, dict):
+            self._check_generated({**data}, event.play, event.part)
+
+    def _check_generated(self, found: JSONObject, play: Play, part: str) -> None:
+        """Remove the generated values of a reply or a notification: equal plays have equal ones, others do not."""
+        for member, place in (("uuid", ""), ("own", part)):
+            value = str(found.pop(member, None))
+            if not _UUID.fullmatch(value):
+                self.fail(f"the {part} of {play} has the value {value!r}; expected a UUID")
+            elif self._values.setdefault((play, place), value) != value:
+                self.fail(f"the {part} of {play} has another value than the rest of the play, or an equal play")
+            elif self._places_of_values.setdefault(value, (play, place)) != (play, place):
+                self.fail(f"the {part} of {play} has the value of {self._places_of_values[value]}")
 
     def _on_bayeux_reply(self, number: int, reply: Reply) -> None:
         client = self._polls.pop(number, None)
@@ -838,6 +901,7 @@ class Checker:
             self.fail(f"{entry.client} receives {key} without a CometD session")
             return
         found = client.outstanding.get(key)
+        is_certain = found is not None and len(found) == 1 and not client.repeats
         if not found:
             if not (client.repeats and key in client.received):
                 self.fail(f"{entry.client} receives {key}, which is not for it or which it has received before")
@@ -857,6 +921,7 @@ class Checker:
         is_shared = len(self._on_socket.get(entry.request_id, ())) > 1  # it may be that of another client
         if not (event.optional or is_shared):
             self._check_order(entry, client, event)
+            self._check_data(message["data"], event if is_certain else None)
 
     def _check_order(self, entry: Delivered, client: LiveClient, event: DueEvent) -> None:
         if _is_after(client, event):
@@ -1032,6 +1097,9 @@ def _key(channel: str, data: JSON) -> Key:
     event = str(data.get("e", ""))
     if "n" in data:
         number = f"{number}:{data['n']}" if not event.startswith(("push", "broadcast")) else str(data["n"])
+    for name in ("ref", "now"):
+        if name in data:
+            number = f"{number}:{data[name]}"
     return channel, event, number
 
 

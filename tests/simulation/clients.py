@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Accept, Begin, Chunk, Drop, End, Frame, Headers, Reply, Request
 from tests.simulation.history import Meaning
-from tests.simulation.plan import ENDPOINT, ClientPlan, Operation
+from tests.simulation.plan import CSRF_HEADER, ENDPOINT, GETTING, ClientPlan, Operation, identifier_of, list_of
 from tests.simulation.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Jar:
     def __init__(self) -> None:
         self.cookies: dict[str, str] = {}
         self.bound = ""
+        self.token = ""
 
 
 class Client:
@@ -89,12 +90,24 @@ class Client:
                 message: JSONObject = {"channel": f"/service/{name}", "data": {"n": number}}
                 self._send_messages([message], ("call", name, number))
             return
-        if self.plan.identity == "clientId":
-            return
+        if self.plan.identity != "clientId":
+            self._call(operation, number)
+
+    def _do_head(self, value: JSON) -> None:
+        """Send a HEAD to the resource of an operation; the value is that of the call."""
+        assert isinstance(value, list)
+        for operation in self.world.plan.operations:
+            if operation.name == value[0] and operation.trigger in GETTING and self.plan.identity != "clientId":
+                self._call(operation, int(str(value[1])), head=True)
+
+    def _call(self, operation: Operation, number: int, *, head: bool = False) -> None:
         method, path, query, headers, body = _call(operation, number)
+        method, kind = ("HEAD", "head") if head else (method, "call")
+        if self.jar.token and method == "POST":
+            headers = (*headers, (CSRF_HEADER, self.jar.token))
         request = Request(self.world.new_id(), method, path, query, self._fields(*headers), body, "http://localhost")
         user = self.plan.user if self.plan.identity == "basic" else ""
-        self._send(request, Meaning("call", self._names(), name, number, (), user), "call")
+        self._send(request, Meaning(kind, self._names(), operation.name, number, (), user), "call")
 
     def _do_connect(self, value: JSON) -> None:
         """Shake hands, subscribe to the channels in the value, and poll from now on."""
@@ -188,7 +201,7 @@ class Client:
         """Delete all cookies and forget the CometD session, as a browser that is restarted."""
         self._hang_up()
         self.jar.cookies.clear()
-        self.jar.bound = ""
+        self.jar.bound = self.jar.token = ""
         self.client_id, self._headers, self.polls, self.wants = "", None, False, False
 
     def _do_unmatched(self, value: JSON) -> None:
@@ -456,6 +469,8 @@ class Client:
         messages = self._messages.get(number)
         kind = self._end(number)
         self._keep_cookies(reply.headers)
+        if self.world.plan.options.auth == "csrf":
+            self.jar.token = reply.headers.get(CSRF_HEADER) or self.jar.token
         content = self._content(reply, is_bayeux=messages is not None)
         self.world.deliver(self, number, content)
         if messages is not None and isinstance(content, list):
@@ -581,6 +596,8 @@ def _call(operation: Operation, number: int) -> tuple[str, str, str, tuple[tuple
         return "GET", f"/{name}", f"n={number}", (), b""
     if trigger == "path":
         return "GET", f"/items/{name}/{number}", "", (), b""
+    if trigger == "csv":
+        return "GET", f"/{name}", urlencode({"list": list_of(number)}), (), b""
     if trigger == "header":
         return "GET", f"/{name}", "", (("X-Call", name),), b""
     if trigger == "form":
@@ -588,6 +605,8 @@ def _call(operation: Operation, number: int) -> tuple[str, str, str, tuple[tuple
         return "POST", f"/{name}", "", fields, urlencode({"n": number}).encode()
     if trigger == "literal":
         body = f'{{"op": "{name}"}}'
+    elif trigger == "id":
+        body = f'{{"op": "{name}", "owner": "{identifier_of(trigger, number)}"}}'
     elif trigger == "regex":
         body = f'{{"op": "{name}-{number}"}}'
     else:

@@ -1,4 +1,4 @@
-"""Generates a plan from a seed. Each seed turns a random subset of features on (swarm testing).
+"""Generates a plan from a seed. Each seed turns a random subset of features and additions on (swarm testing).
 
 With all features in each run, some would hide faults in others: a node that restarts every second never fills a queue.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from cometreel.jsonvalue import JSON
+from tests.simulation.additions import ADDITIONS
 from tests.simulation.plan import (
     CAPTURING,
     Answer,
@@ -88,6 +89,8 @@ _EXCHANGE_FAULTS: tuple[FaultName, ...] = ("status", "delay", "drop", "duplicate
 _META_FAULTS: tuple[FaultName, ...] = ("status", "broken", "error")
 _DELAYS = (0.0, 0.0, 0.01, 0.1, 0.1, 0.3, 1.0, 3.0)
 _YAML_ONE_IN = 50
+_SHARE = 0.3
+"""The share of the seeds that have a feature or an addition."""
 
 
 class Generator:
@@ -96,7 +99,7 @@ class Generator:
     def __init__(self, seed: int, *, length: int = 150) -> None:
         self._random = random = Random(seed)  # not for secrets
         self._seed, self._length = seed, length
-        self._features = {each for each in FEATURES if random.random() < 0.3}
+        self._features = {each for each in FEATURES if random.random() < _SHARE}
         if self._has("few waiting") and random.random() < 0.5:
             self._features.add("batches")  # each counts as one
         self._number = 0
@@ -390,6 +393,11 @@ class Generator:
         return what, values.get(what, random.randrange(2))
 
 
-def plan_of(seed: int, *, length: int = 150) -> Plan:
-    """Return the plan of a seed, with this number of steps."""
-    return Generator(seed, length=length).plan()
+def plan_of(seed: int, *, length: int = 150, additions: bool = True) -> Plan:
+    """Return the plan of a seed, with this number of steps, and with its additions if wanted."""
+    plan = Generator(seed, length=length).plan()
+    for name, add in ADDITIONS.items() if additions else ():
+        random = Random(f"{seed} {name}")  # not for secrets
+        if random.random() < _SHARE:
+            plan = add(plan, random)
+    return plan

@@ -33,7 +33,7 @@ class Meaning(NamedTuple):
     """
 
     kind: str
-    """`call` (an operation of the plan), `messages` (Bayeux), `open` (a WebSocket) or `other`."""
+    """`call` (an operation of the plan), `head` (its HEAD), `messages` (Bayeux), `open` (a WebSocket) or `other`."""
     names: tuple[str, ...] = ()
     operation: str = ""
     number: int = 0

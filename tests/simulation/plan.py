@@ -6,9 +6,9 @@ short `repr` that can be pasted as Python: it leaves out the fields that have th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple, TypeAlias
 
 from cometreel import markers
@@ -37,15 +37,43 @@ from cometreel.scenario.model import (
     TimelineBlock,
 )
 from cometreel.scenario.python_scenario import Scenario
-from cometreel.scenario.python_values import JSONPattern, ReplyMarker
+from cometreel.scenario.python_values import JSONPattern, Marker
 
 ENDPOINT = "/cometd"
+CSRF_HEADER = "X-CSRF-TOKEN"
+"""The header field with the CSRF token, in both directions."""
 
 Trigger: TypeAlias = Literal[
-    "literal", "any", "capture", "partial", "keep", "one-of", "query", "path", "regex", "form", "header", "publish"
+    "literal",
+    "any",
+    "capture",
+    "partial",
+    "keep",
+    "one-of",
+    "query",
+    "path",
+    "regex",
+    "form",
+    "header",
+    "publish",
+    "id",
+    "csv",
 ]
 CAPTURING: frozenset[Trigger] = frozenset({"capture", "keep", "query", "path", "regex", "form", "publish"})
 """The triggers that capture the number of a call, so that templates can send it back."""
+GETTING: frozenset[Trigger] = frozenset({"query", "path", "header", "csv"})
+"""The triggers that are GET requests."""
+IDENTIFIERS: Mapping[str, str] = {"id": "owner", "csv": "place"}
+"""The name of the `$id` in the request of a trigger."""
+Generated: TypeAlias = Literal["ref", "now", "uuid"]
+RECORDED = "2026-11-23T10:00:00Z"
+"""The time at which the scenario's clock starts."""
+_GENERATED: Mapping[Generated, Mapping[str, str]] = {
+    "ref": {"ref": "{{ ref }}"},
+    "now": {"now": "{{ now }}"},
+    "uuid": {"uuid": "{{ uuid('play') }}", "own": "{{ uuid() }}"},
+}
+"""The members with generated values, and their templates."""
 Repeat: TypeAlias = Literal["last", "cycle", "fail"]
 
 
@@ -106,9 +134,18 @@ class Operation(Short):
     roles: tuple[str, ...] = ()
     """The roles that have their own answers, before those for all sessions."""
     echoes: bool = False
-    """True if reply and events repeat the number of the call by a template."""
+    """True if reply and events repeat the number of the call by a template, or an identifier by `$id`."""
     binds: bool = False
     """True if the reply hands out a bound value."""
+    authenticated: bool | None = None
+    """True if it is for sessions that are logged in, False for others; None for both."""
+    sends: tuple[Generated, ...] = ()
+    """The generated values in reply and events."""
+
+    @property
+    def identifier(self) -> str:
+        """The name of the `$id` in its request; of a guard, that in the request before; empty if there is none."""
+        return IDENTIFIERS.get(self.trigger, "owner" if self.trigger == "literal" and self.echoes else "")
 
     def variants(self) -> tuple[str, ...]:
         """Return the role of each set of answers; empty for that of all sessions."""
@@ -125,13 +162,20 @@ class PlannedEntry(Short):
 
     channel: str
     since: str = "connect"
-    until: str | None = None
+    until: str | tuple[str, ...] | None = None
+    """Its ends; the first one that is reached counts."""
     after: float = 0.1
     count: int = 1
     gap: float = 0.0
     deliver: str = "asker"
     roles: tuple[str, ...] = ()
     """The roles of the sessions that it is for; empty for all sessions."""
+    identifier: str = ""
+    """The name of the `$id` that it sends; empty if there is none."""
+
+    def ends(self) -> tuple[str, ...]:
+        """Return the steps and exchanges at which it ends."""
+        return (self.until,) if isinstance(self.until, str) else self.until or ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,6 +212,7 @@ class ClientPlan(Short):
     """True if it shakes hands again when its CometD session is unknown."""
     jar: str = ""
     node: int = 0
+    address: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -180,6 +225,7 @@ class Options(Short):
     max_idle: float = 1800.0
     require_cookie: bool = True
     cookie: str = "JSESSIONID"
+    anonymous: Literal["one", "address", "each"] = "one"
     on_hangup: Literal["keep", "lose"] = "keep"
     when_gone: Literal["drop", "keep"] = "drop"
     deliver: Literal["all", "subscribed"] = "all"
@@ -193,6 +239,7 @@ class Options(Short):
     nodes: int = 1
     seed: str | None = None
     dialect: Literal["3.x", "4+"] = "3.x"
+    auth: Literal["open", "session", "csrf"] = "open"
 
 
 class Step(NamedTuple):
@@ -228,7 +275,7 @@ class Plan(Short):
         options = self.options
         built = Scenario(
             title="a simulated run",
-            source={"recorded": "2026-11-23T10:00:00Z"},
+            source={"recorded": RECORDED},
             bayeux={
                 "endpoint": ENDPOINT,
                 "advice": {"timeout": options.timeout, "interval": 0},
@@ -243,6 +290,7 @@ class Plan(Short):
             },
             session={
                 "cookie": options.cookie,
+                "anonymous": options.anonymous,
                 "max_idle": f"{options.max_idle}s",
                 "when_gone": options.when_gone,
                 "max_provisional": options.max_provisional,
@@ -320,22 +368,25 @@ def _first(name: str | None, plan: Plan) -> list[str] | None:
 
 def trigger_of(operation: Operation) -> RequestBlock | PublishBlock:
     """Return the request that calls an operation."""
-    return _trigger(operation.name, operation.trigger)
+    return _trigger(operation.name, operation.trigger, operation.authenticated)
 
 
 @lru_cache(maxsize=256)
-def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
+def _trigger(name: str, kind: Trigger, authenticated: bool | None) -> RequestBlock | PublishBlock:
     number = markers.capture("n")
     if kind == "publish":
-        return publish(f"/service/{name}", {"n": number})
+        return publish(f"/service/{name}", {"n": number}, authenticated=authenticated)
+    matching = partial(request, authenticated=authenticated)
     if kind == "query":
-        return request("GET", f"/{name}", query={"n": number})
+        return matching("GET", f"/{name}", query={"n": number})
     if kind == "path":
-        return request("GET", ["items", name, number])
+        return matching("GET", ["items", name, number])
+    if kind == "csv":
+        return matching("GET", f"/{name}", query={"list": markers.csv(markers.id(IDENTIFIERS[kind]), number)})
     if kind == "form":
-        return request("POST", f"/{name}", form={"n": number})
+        return matching("POST", f"/{name}", form={"n": number})
     if kind == "header":
-        return request("GET", f"/{name}", headers={"X-Call": name})
+        return matching("GET", f"/{name}", headers={"X-Call": name})
     bodies: dict[str, JSONPattern] = {
         "literal": {"op": name},
         "any": {"op": name, "n": markers.any("integer")},
@@ -343,13 +394,39 @@ def _trigger(name: str, kind: Trigger) -> RequestBlock | PublishBlock:
         "keep": {"op": name, "n": markers.capture("session.kept")},
         "one-of": {"op": markers.one_of(name, name.upper()), "n": markers.any("integer")},
         "partial": markers.partial({"op": name}),
+        "id": {"op": name, "owner": markers.id("owner")},
         "regex": {"op": markers.regex(f"^{name}-(?P<n>[0-9]+)$")},
     }
-    return request("POST", "/calls", body=bodies[kind])
+    return matching("POST", "/calls", body=bodies[kind])
 
 
-def _template(operation: Operation) -> ReplyMarker:
+def identifier_of(trigger: Trigger, number: int) -> str:
+    """Return the identifier that a client sends with a call; the two names share a value."""
+    usual, other = ("k1", "k2") if trigger == "id" else ("k3", "k1")
+    return usual if number % 3 else other
+
+
+def list_of(number: int) -> str:
+    """Return the list that a client sends with a call of a `csv`; some are too short to match."""
+    return identifier_of("csv", number) + f",{number}" * is_complete(number)
+
+
+def is_complete(number: int) -> bool:
+    """True if the list with this number is long enough."""
+    return number % 5 != 0
+
+
+def _template(operation: Operation) -> Marker:
+    if operation.trigger == "csv":
+        return markers.csv(markers.template("{{ n }}"), markers.id(operation.identifier))
+    if operation.identifier:
+        return markers.id(operation.identifier)
     return markers.template("{{ session.kept }}" if operation.trigger == "keep" else "{{ n }}")
+
+
+def _generated(operation: Operation) -> dict[str, Marker]:
+    members = [each for name in operation.sends for each in _GENERATED[name].items()]
+    return {member: markers.template(text) for member, text in members}
 
 
 def _reply(operation: Operation, answer: Answer, name: str, number: int | None) -> ReplyBlock:
@@ -360,6 +437,7 @@ def _reply(operation: Operation, answer: Answer, name: str, number: int | None) 
         body["n"] = _template(operation)
     if operation.binds:
         body["sid"] = "recorded"
+    body |= _generated(operation)
     return reply(body, after=f"{answer.after}s")  # type: ignore[arg-type]  # values are JSON or templates
 
 
@@ -371,6 +449,7 @@ def _event(operation: Operation, planned: PlannedEvent, name: str, where: int, n
         data["referenceId"] = number
     if operation.echoes:
         data["n"] = _template(operation)
+    data |= _generated(operation)
     return event(
         planned.channel,
         data,  # type: ignore[arg-type]  # values are JSON or templates
@@ -383,11 +462,14 @@ def _event(operation: Operation, planned: PlannedEvent, name: str, where: int, n
 
 
 def _entry(planned: PlannedEntry, place: int) -> TimelineBlock:
+    data: dict[str, object] = {"e": f"timeline {place}.0"}
+    if planned.identifier:
+        data["n"] = markers.id(planned.identifier)
     return timeline_entry(
         planned.channel,
-        {"e": f"timeline {place}.0"},
+        data,  # type: ignore[arg-type]  # values are JSON or markers
         since=_anchor(planned.since),
-        until=None if planned.until is None else _anchor(planned.until),
+        until=_anchor(planned.until) if isinstance(planned.until, str) else [*map(_anchor, planned.ends())] or None,
         after=f"{planned.after}s",
         count=planned.count,
         gap=f"{planned.gap}s",

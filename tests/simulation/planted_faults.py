@@ -19,19 +19,23 @@ from cometreel.bayeux.message_processor import MessageProcessor
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.subscriptions import Subscriptions
-from cometreel.engine import Backend, faults, handler, prepared_scenario
+from cometreel.engine import Backend, faults, handler, matching, player, prepared_scenario, rendering
 from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.player import Timeline
+from cometreel.engine.rendering import Numbering
 from cometreel.engine.scheduling import Schedule
+from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.session_roles import SessionRoles
-from cometreel.engine.sessions import Sessions
+from cometreel.engine.sessions import SessionResolver, Sessions
+from cometreel.scenario import matchers, values
+from cometreel.scenario.templates import SeededRandom
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 AnyMethod: TypeAlias = Callable[..., Any]
 
 
-def _replaced(owner: object, name: str, change: Callable[[AnyMethod], AnyMethod]) -> Plant:
+def _replaced(owner: object, name: str, change: Callable[[AnyMethod], object]) -> Plant:
     def plant(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(owner, name, change(getattr(owner, name)))
 
@@ -126,6 +130,75 @@ def _with_the_old_scenario(original: AnyMethod) -> AnyMethod:
     return lambda self, _scenario, now: original(self, self.scenario, now)
 
 
+def _bound_again(_: AnyMethod) -> AnyMethod:
+    def compare(self: matchers.Id, found: Any, where: str, context: matchers.MatchContext) -> None:
+        context.agreed.append(where)
+        context.ids[self.name] = found
+
+    return compare
+
+
+def _as_long_as_found(original: AnyMethod) -> AnyMethod:
+    def compare(self: matchers.Csv, found: Any, where: str, context: matchers.MatchContext) -> None:
+        length = found.count(",") + 1 if isinstance(found, str) else len(self.items)
+        original(replace(self, items=self.items[:length]), found, where, context)
+
+    return compare
+
+
+def _in_reverse(original: AnyMethod) -> AnyMethod:
+    return lambda self, scope: original(replace(self, items=self.items[::-1]) if self.joined else self, scope)
+
+
+def _first_anchor(original: AnyMethod) -> AnyMethod:
+    return lambda anchors, entry: original([*anchors][:1], entry)
+
+
+def _first_role(original: AnyMethod) -> AnyMethod:
+    return lambda anchors, entry: original(anchors, entry)[:: max(1, len(entry.roles))]
+
+
+def _of_all_requests(_: AnyMethod) -> AnyMethod:
+    return lambda self, _request, now, *, logs_in: self._sessions.anonymous(str(logs_in), now, self._references)
+
+
+def _for_all_sessions(original: AnyMethod) -> AnyMethod:
+    def passes(exchange: Any, session: Any, *, locked_out: bool = False) -> bool:
+        any_login = exchange if locked_out else replace(exchange, authenticated=None)
+        found: bool = original(any_login, session, locked_out=locked_out)
+        return found
+
+    return passes
+
+
+def _empty(_: AnyMethod) -> AnyMethod:
+    return lambda *_arguments: []
+
+
+def _false(_: AnyMethod) -> AnyMethod:
+    return lambda *_arguments: False
+
+
+def _played(_: AnyMethod) -> AnyMethod:
+    return lambda self, choice, normalized, session: self.play(choice, normalized, session).reply
+
+
+def _standing_still(_: AnyMethod) -> AnyMethod:
+    return lambda now, _seconds: now
+
+
+def _always_new(_: AnyMethod) -> object:
+    return property(lambda self: self._references.take())
+
+
+def _without_its_seed(original: AnyMethod) -> AnyMethod:
+    return lambda self, _seed, place: original(self, "", place)
+
+
+def _by_place(original: AnyMethod) -> AnyMethod:
+    return lambda self, name: original(self, None if name is None else f"{name}/{self._place}")
+
+
 FAULTS: Mapping[str, Plant] = {
     "messages that were not written are not queued again": _replaced(Delivery, "_put_back", _nothing),
     "a message is queued before earlier ones": _replaced(Outbox, "put", _put_at_front),
@@ -158,6 +231,23 @@ FAULTS: Mapping[str, Plant] = {
     "the messages of a waiting batch are counted one by one": _replaced(NotificationRouter, "_keep", _one_at_a_time),
     "an edited scenario isn't loaded": _replaced(Backend, "replace", _with_the_old_scenario),
     "a call is answered though its client has gone": _replaced(Backend, "gone", _still_answered),
+    "a session doesn't keep its identifiers": _replaced(matchers.Id, "compare", _bound_again),
+    "a comma-separated list that is too short matches": _replaced(matchers.Csv, "compare", _as_long_as_found),
+    "a comma-separated list is sent in reverse order": _replaced(values.Items, "render", _in_reverse),
+    "a timeline entry ends only at the first of its ends": _replaced(prepared_scenario, "_with_roles", _first_anchor),
+    "a timeline entry is for one of its roles only": _replaced(prepared_scenario, "_with_roles", _first_role),
+    "requests without identity share a session": _replaced(SessionFinder, "_anonymous", _of_all_requests),
+    "the session of one request is kept": _replaced(SessionFinder, "release", _nothing),
+    "a session needs no login": _replaced(SessionResolver, "is_locked_out", _false),
+    "a POST needs no CSRF token": _replaced(SessionResolver, "lacks_token", _false),
+    "no CSRF token is announced": _replaced(SessionResolver, "_announced_token", _empty),
+    "an exchange for other logins answers": _replaced(matching, "passes", _for_all_sessions),
+    "a HEAD is played": _replaced(player.Player, "preview", _played),
+    "`ref` is not the number of the reply": _replaced(Numbering, "ref", _always_new),
+    "the scenario's clock stands still": _replaced(player, "scenario_time", _standing_still),
+    "a notification has the time of its request": _replaced(rendering, "scenario_time", _standing_still),
+    "a play generates the values of another one": _replaced(SeededRandom, "__init__", _without_its_seed),
+    "a notification has another named value than its reply": _replaced(SeededRandom, "_bytes", _by_place),
 }
 """The faults, by what is wrong."""
 

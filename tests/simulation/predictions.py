@@ -6,16 +6,31 @@ It knows nothing of the engine. It is the part of the checker that needs no Baye
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.wire import Request
 from tests.simulation.answers import MessageAnswer
 from tests.simulation.history import Meaning
-from tests.simulation.plan import DELAY, Operation, Plan, PlannedFault
+from tests.simulation.plan import (
+    CSRF_HEADER,
+    DELAY,
+    IDENTIFIERS,
+    RECORDED,
+    Operation,
+    Plan,
+    PlannedFault,
+    identifier_of,
+    is_complete,
+)
 
 Key = tuple[str, str, str]
 """Identifies the content of a notification: its channel, its event (`EXCHANGE.PLACE`) and its number."""
+
+Play: TypeAlias = tuple[str, str, int]
+"""Identifies equal plays: the user of the session, the exchange, and how often the session has played it before."""
 
 _EVICTION_TRIES = 8
 """The number of sessions that are looked at to end one."""
@@ -33,11 +48,18 @@ class LiveSession:
     ended: bool = False
     successor: LiveSession | None = None
     user: str = ""
+    authenticated: bool = False
+    token: str = ""
+    """Its CSRF token; empty until a reply has announced it."""
     role: str = ""
     role_in_turn: bool = False
     """True if it got its role because it was free, False if its user has it."""
     counts: dict[str, int] = field(default_factory=dict)
     """The plays of each exchange, by name, and of each group of equal requests, by the name of its first exchange."""
+    identifiers: dict[str, str] = field(default_factory=dict)
+    """The value of each `$id`, by name."""
+    clock: float = 0.0
+    """The time that has passed on the scenario's clock, in seconds."""
     used: set[int] = field(default_factory=set)
     highest: int = 0
     fault_counts: dict[int, int] = field(default_factory=dict)
@@ -76,6 +98,10 @@ class DueEvent:
     """True if a rule says that it may be lost."""
     reported: bool = True
     """True if it is reported when no client gets it."""
+    play: Play | None = None
+    """The play that generates its values; None if it has none."""
+    part: str = ""
+    """Its place among the notifications of the play."""
 
 
 @dataclass(slots=True)
@@ -89,8 +115,23 @@ class Prediction:
     events: list[DueEvent] = field(default_factory=list)
     session: LiveSession | None = None
     """The session of the client from now on, if the reply starts one."""
+    play: Play | None = None
+    """The play that generates its values; None if it has none."""
     answers: list[MessageAnswer] | None = None
     """The answers to the Bayeux messages of the request; None if it has none."""
+
+
+@dataclass(slots=True)
+class Content:
+    """The content of a reply, and of the notifications of its play."""
+
+    body: JSONObject
+    number: str
+    """The numbers and identifiers of the notifications."""
+    at: float | None = None
+    """The scenario's clock at the time of the play, if they contain it."""
+    play: Play | None = None
+    """Identifies their generated values, if they contain some."""
 
 
 class Predictor:
@@ -134,10 +175,10 @@ class Predictor:
         self._until: dict[str, list[int]] = {}
         for index, entry in enumerate(plan.timeline):
             self._since.setdefault(entry.since, []).append(index)
-            if entry.until is not None:
-                self._until.setdefault(entry.until, []).append(index)
+            for end in entry.ends():
+                self._until.setdefault(end, []).append(index)
         self._anchors = {*self._since, *self._until}
-        both = [anchor for entry in plan.timeline for anchor in (entry.since, entry.until or "")]
+        both = [anchor for entry in plan.timeline for anchor in (entry.since, *entry.ends())]
         self._of_channels = [each for each in dict.fromkeys(both) if " /" in each]
         self._causes = 0
         self._started: list[DueEvent] = []
@@ -149,7 +190,8 @@ class Predictor:
         """The requests for which a fault with a rate has applied in one session and not in another."""
         self.sessions: list[LiveSession] = []
         self.by_name: dict[tuple[int, str], list[LiveSession]] = {}
-        self.anonymous: dict[int, LiveSession] = {}
+        self.anonymous: dict[tuple[int, str], LiveSession] = {}
+        """The sessions that requests without identity share, by node and address."""
 
     # ------------------------------------------------------------------ sessions
     def start(self, node: int, now: float, kind: Literal["full", "provisional", "anonymous"]) -> LiveSession:
@@ -184,13 +226,15 @@ class Predictor:
                 return found[-1]
         return None
 
-    def resolve(self, node: int, meaning: Meaning, now: float, *, is_bayeux: bool, is_own: bool) -> LiveSession:
+    def resolve(
+        self, node: int, meaning: Meaning, now: float, address: str, *, is_bayeux: bool, is_own: bool
+    ) -> LiveSession:
         """Return the session of a request."""
         found = self.find(node, meaning.names)
         if found is not None:
             session = found
         elif self.plan.options.cookie == "none" and not is_own and not _credentials(meaning.names):
-            session = self._anonymous(node, now)
+            session = self._anonymous(node, now, address)
         else:
             session = self.start(node, now, "provisional")
         session.last = now
@@ -200,6 +244,7 @@ class Predictor:
         if not is_bayeux:
             session.has_requests = True
         for name in _credentials(meaning.names):
+            session.authenticated = True
             if session.kind != "anonymous" and name not in session.names:
                 self.add_name(session, name)
         if meaning.user and session.user != meaning.user:
@@ -225,7 +270,7 @@ class Predictor:
         for anchor, at in session.anchors.items():
             for index in self._since.get(anchor, ()):
                 entry = self.plan.timeline[index]
-                is_over = entry.until is not None and session.anchors.get(entry.until, 0.0) >= at
+                is_over = any(session.anchors.get(end, 0.0) >= at for end in entry.ends())
                 if role in entry.roles and not is_over:
                     self._start_entry(session, index, at)
 
@@ -241,16 +286,18 @@ class Predictor:
     def _sessions_with(self, node: int, role: str) -> int:
         return sum(each.role == role and each.node == node for each in self.sessions)
 
-    def _anonymous(self, node: int, now: float) -> LiveSession:
-        session = self.anonymous.get(node)
+    def _anonymous(self, node: int, now: float, address: str) -> LiveSession:
+        key = node, address if self.plan.options.anonymous == "address" else ""
+        session = self.anonymous.get(key)
         if session is None or session.ended:
-            session = self.anonymous[node] = self.start(node, now, "anonymous")
+            session = self.anonymous[key] = self.start(node, now, "anonymous")
         return session
 
     def fork(self, anonymous: LiveSession, now: float) -> LiveSession:
         """Start the session of a client without identity to which a reply hands out a bound value."""
         session = self.start(anonymous.node, now, "provisional")
         session.counts, session.fault_counts = dict(anonymous.counts), anonymous.fault_counts
+        session.identifiers, session.clock = dict(anonymous.identifiers), anonymous.clock
         session.role, session.role_in_turn = anonymous.role, anonymous.role_in_turn
         session.has_requests = True
         return session
@@ -282,7 +329,7 @@ class Predictor:
         for session in [each for each in self.sessions if each.node == node]:
             self.end_session(session)
         self._forget_roles(node)
-        self.anonymous.pop(node, None)
+        self.anonymous = {key: session for key, session in self.anonymous.items() if key[0] != node}
         self.by_name = {key: value for key, value in self.by_name.items() if key[0] != node}
 
     def reload(self, node: int, *, edited: bool) -> None:
@@ -323,7 +370,7 @@ class Predictor:
         """
         operations = self._edited if session.node in self._edited_on else self._operations
         operation, had_role = operations[meaning.operation], bool(session.role)
-        chosen = self._choose(operation, session)
+        chosen = self._choose(operation, session) if _matches(operation, session, meaning.number) else None
         if chosen is None:
             return Prediction(now, 404)
         variant, place = chosen
@@ -339,20 +386,16 @@ class Predictor:
         if "status" in actions:
             return Prediction(now, 503, exchange=exchange)
         answer = operation.answers[place]
+        content = self._content(operation, answer.numbered, exchange, session, meaning)
         self._count(session, operation, variant, exchange)
-        body: JSONObject = {"a": exchange}
-        number = ""
-        if answer.numbered:
-            live = self._take(session, self._numbers[exchange])
-            body["referenceId"], number = live, str(live)
-        if operation.echoes:
-            body["n"], number = self._sent(operation, meaning.number), f"{number}:{meaning.number}"
-        after = DELAY * actions.count("delay") + (0.0 if operation.trigger == "publish" else answer.after)
+        replied = 0.0 if operation.trigger == "publish" else answer.after
+        session.clock += replied
+        after = DELAY * actions.count("delay") + replied
         prediction = Prediction(
-            now + self._scaled(session.node, after), None if "broken" in actions else 200, body, exchange
+            now + self._scaled(session.node, after), None if "broken" in actions else 200, content.body, exchange
         )
-        prediction.session = started
-        prediction.events = [*self._events(operation, variant, place, session, number, now, sender, actions)]
+        prediction.session, prediction.play = started, content.play
+        prediction.events = [*self._events(operation, variant, place, session, content, now, sender, actions)]
         for _ in range(actions.count("disconnect")):
             due, delay = (now, 0.0) if sender else (prediction.due, after)
             end = DueEvent(due, session, ("", "", ""), sender=sender, ends=True, after=delay)
@@ -363,8 +406,71 @@ class Predictor:
         self.on_anchor(session, exchange, now)
         return prediction
 
+    def is_locked_out(self, session: LiveSession) -> bool:
+        """True if a session must log in first."""
+        return self.plan.options.auth != "open" and not session.authenticated
+
+    def lacks_token(self, session: LiveSession, request: Request) -> bool:
+        """True if a POST doesn't have the CSRF token of its session."""
+        if self.plan.options.auth != "csrf" or request.method != "POST":
+            return False
+        return not session.token or request.headers.get(CSRF_HEADER) != session.token
+
+    def call_with_login(self, session: LiveSession, meaning: Meaning, request: Request, *, failed: bool) -> Prediction:
+        """Predict the reply to an HTTP call; status 403 if it needs a login or a CSRF token."""
+        now = session.last
+        if self.lacks_token(session, request):
+            return Prediction(now, 403)
+        if not self.is_locked_out(session):
+            return self.call(session, meaning, now, failed=failed)
+        if self._operations[meaning.operation].authenticated is not False:
+            return Prediction(now, 403)
+        prediction = self.call(session, meaning, now, failed=failed)
+        return Prediction(now, 403) if prediction.status == 404 else prediction
+
+    def head(self, session: LiveSession, meaning: Meaning) -> Prediction:
+        """Predict the reply to a HEAD: that of the next GET, which is not played."""
+        operations = self._edited if session.node in self._edited_on else self._operations
+        operation, now, is_locked_out = operations[meaning.operation], session.last, self.is_locked_out(session)
+        if is_locked_out and operation.authenticated is not False:
+            return Prediction(now, 403)
+        chosen = self._choose(operation, session) if _matches(operation, session, meaning.number) else None
+        if chosen is None:
+            return Prediction(now, 403 if is_locked_out else 404)
+        exchange, answer = operation.exchange_name(*chosen), operation.answers[chosen[1]]
+        unchanged = replace(session, used={*session.used}, identifiers={**session.identifiers})
+        content = self._content(operation, answer.numbered, exchange, unchanged, meaning)
+        due = now + self._scaled(session.node, answer.after)
+        return Prediction(due, 200, content.body, exchange, play=content.play)
+
+    def _content(
+        self, operation: Operation, numbered: bool, exchange: str, session: LiveSession, meaning: Meaning
+    ) -> Content:
+        """Take a reference number, keep an identifier, and return the content of the reply and the notifications."""
+        body: JSONObject = {"a": exchange}
+        number = ""
+        if operation.trigger in IDENTIFIERS:
+            session.identifiers[operation.identifier] = identifier_of(operation.trigger, meaning.number)
+        if numbered:
+            live = self._take(session, self._numbers[exchange])
+            body["referenceId"], number = live, str(live)
+        if operation.echoes:
+            body["n"] = sent = self._sent(operation, session, meaning.number)
+            number = f"{number}:{sent}"
+        if "ref" in operation.sends:
+            body["ref"] = ref = body["referenceId"] if numbered else self._take(session, None)
+            number = f"{number}:{ref}"
+        content = Content(body, number)
+        if "now" in operation.sends:
+            content.at, body["now"] = session.clock, time_text(session.clock)
+        if "uuid" in operation.sends:
+            content.play = session.user, exchange, session.counts.get(exchange, 0)
+        return content
+
     def _choose(self, operation: Operation, session: LiveSession) -> tuple[str, int] | None:
         """Return the role and the place of the answer that is due."""
+        if operation.authenticated not in (None, session.authenticated):
+            return None
         first = {
             each: self._operations[each].exchange_name("", 0) for each in (operation.after, operation.before) if each
         }
@@ -396,15 +502,17 @@ class Predictor:
             session.counts[name] = session.counts.get(name, 0) + 1
 
     @staticmethod
-    def _take(session: LiveSession, recorded: int) -> int:
-        if recorded not in session.used:
+    def _take(session: LiveSession, recorded: int | None) -> int:
+        if recorded is not None and recorded not in session.used:
             session.used.add(recorded)
             return recorded
         session.highest += 1
         return session.highest
 
     @staticmethod
-    def _sent(operation: Operation, number: int) -> JSON:
+    def _sent(operation: Operation, session: LiveSession, number: int) -> JSON:
+        if operation.identifier:
+            return f"{number}," * (operation.trigger == "csv") + session.identifiers[operation.identifier]
         return str(number) if operation.trigger in ("query", "path", "regex", "form") else number
 
     def triggered(self, session: LiveSession, target: str, *, failed: bool = False) -> list[str]:
@@ -448,7 +556,7 @@ class Predictor:
         variant: str,
         place: int,
         session: LiveSession,
-        number: str,
+        content: Content,
         now: float,
         sender: str,
         actions: list[str],
@@ -460,11 +568,13 @@ class Predictor:
             for seq in range(planned.count):
                 unscaled = planned.after + seq * planned.gap
                 due = now + self._scaled(session.node, unscaled)
-                key = (planned.channel, f"{name}.{where}", number)
+                at = "" if content.at is None else f":{time_text(content.at + unscaled)}"
+                key = (planned.channel, f"{name}.{where}", content.number + at)
                 for _ in range(copies):
                     order = (0, 0, 0) if planned.batch else (self._causes, unscaled, where)
                     event = DueEvent(due, session, key, planned.deliver, order, sender, planned.disconnect, unscaled)
                     event.place, event.cause = self._places[name], self._causes
+                    event.play, event.part = content.play, f"notification {where}.{seq}"
                     if planned.batch and not planned.disconnect:
                         event.batch = self._causes, unscaled, planned.batch, planned.deliver
                     yield event
@@ -511,12 +621,13 @@ class Predictor:
         if index in session.timeline:
             return
         entry = self.plan.timeline[index]
+        number = f":{session.identifiers[entry.identifier]}" if entry.identifier else ""
         self._causes += 1
         session.timeline[index] = [
             DueEvent(
                 at + self._scaled(session.node, entry.after + seq * entry.gap),
                 session,
-                (entry.channel, f"timeline {index}.0", ""),
+                (entry.channel, f"timeline {index}.0", number),
                 entry.deliver,
                 (self._causes, seq, 0),
                 after=entry.after + seq * entry.gap,
@@ -536,6 +647,21 @@ class Predictor:
         """Return the notifications of the timeline entries that have started since the last call."""
         started, self._started = self._started, []
         return started
+
+
+def time_text(seconds: float) -> str:
+    """Return a time of the scenario's clock as in a template."""
+    time = datetime.fromisoformat(RECORDED) + timedelta(milliseconds=round(seconds * 1000))
+    return time.isoformat(timespec="milliseconds" if time.microsecond else "seconds").replace("+00:00", "Z")
+
+
+def _matches(operation: Operation, session: LiveSession, number: int) -> bool:
+    """True if an identifier has the value that the session has sent before, or the first one and no other's value."""
+    if operation.trigger not in IDENTIFIERS:
+        return True
+    name, value, known = operation.identifier, identifier_of(operation.trigger, number), session.identifiers
+    is_kept = known[name] == value if name in known else value not in known.values()
+    return is_kept and (operation.trigger != "csv" or is_complete(number))
 
 
 def _by_batch(events: list[DueEvent]) -> list[DueEvent]:

@@ -63,9 +63,10 @@ def recordable_plan(seed: int, length: int = 40) -> Plan:
 
     There are no faults, changes of the environment, lost connections and nodes: a recording contains their result, not
     their cause. The server has the default settings, except for those that a recording shows. Each client can be
-    recognised: those with cookies get them before anything else, and no two share the calls without identity.
+    recognised: those with cookies get them before anything else, and no two share the calls without identity. The
+    additions are markers and settings, which a recording doesn't contain, either.
     """
-    plan = plan_of(seed, length=length)
+    plan = plan_of(seed, length=length, additions=False)
     old = plan.options
     options = Options(
         timeout=old.timeout,

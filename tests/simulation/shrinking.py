@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
 
-from tests.simulation.plan import Operation, Options, Plan
+from tests.simulation.plan import Operation, Options, Plan, PlannedEntry
 from tests.simulation.runs import broken_promises
 
 Item = TypeVar("Item")
@@ -98,9 +98,20 @@ def _with_fewer_parts(plan: Plan) -> Iterator[Plan]:
     for name in ("faults", "timeline", "operations", "users"):
         for fewer in _without_each(getattr(plan, name)):
             yield _changed(plan, name, fewer)
+    for where, entry in enumerate(plan.timeline):
+        for changed_entry in _simpler(entry):
+            yield replace(plan, timeline=(*plan.timeline[:where], changed_entry, *plan.timeline[where + 1 :]))
     for where, operation in enumerate(plan.operations):
         for changed in _smaller(operation):
             yield replace(plan, operations=(*plan.operations[:where], changed, *plan.operations[where + 1 :]))
+
+
+def _simpler(entry: PlannedEntry) -> Iterator[PlannedEntry]:
+    yield replace(entry, identifier="")
+    for fewer in _without_each(entry.ends()):
+        yield replace(entry, until=fewer[0] if len(fewer) == 1 else fewer or None)
+    for roles in _without_each(entry.roles):
+        yield replace(entry, roles=roles)
 
 
 def _smaller(operation: Operation) -> Iterator[Operation]:
@@ -122,9 +133,8 @@ def _smaller(operation: Operation) -> Iterator[Operation]:
                 smaller.append(replace(answer, events=events))
         for each in smaller:
             yield replace(operation, answers=(*operation.answers[:place], each, *operation.answers[place + 1 :]))
-    defaults: dict[str, object] = {"roles": (), "echoes": False, "after": None, "before": None, "repeat": None}
-    for name, value in defaults.items():
-        yield _changed(operation, name, value)
+    for name in ("roles", "echoes", "sends", "authenticated", "after", "before", "repeat"):
+        yield _changed(operation, name, Operation.__dataclass_fields__[name].default)
 
 
 def _with_defaults(plan: Plan) -> Iterator[Plan]:
@@ -133,7 +143,7 @@ def _with_defaults(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, options=_changed(plan.options, name, getattr(default, name)))
     yield replace(plan, through_yaml=False)
     for place, client in enumerate(plan.clients):
-        for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node"):
+        for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node", "address"):
             value = "long-polling" if name == "transport" else type(client).__dataclass_fields__[name].default
             changed = _changed(client, name, value)
             yield replace(plan, clients=(*plan.clients[:place], changed, *plan.clients[place + 1 :]))

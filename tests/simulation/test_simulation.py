@@ -19,6 +19,7 @@ from tests.simulation.plan import (
     Answer,
     ClientPlan,
     FaultName,
+    Generated,
     Identity,
     Operation,
     Options,
@@ -33,7 +34,7 @@ from tests.simulation.runs import Totals, broken_promises, bytes_of, differences
 from tests.simulation.transports import TRANSPORTS
 from tests.simulation.world import World, play
 
-PART = 88
+PART = 96
 """The seeds of each of the four parts of the simulation. Each part plays at least 25,000 actions."""
 
 
@@ -120,12 +121,21 @@ def test_all_features_are_used():
     plans = [plan_of(seed) for seed in range(300)]
     steps = [step for plan in plans for step in plan.steps]
     assert len({step.do for step in steps if step.client}) >= 20
+    assert any(step.do == "head" for step in steps)
     assert {step.do for step in steps if not step.client} == {
         *("sleep", "push", "reload", "edit", "reset", "restart", "crash", "speed")
     }
     assert {client.transport for plan in plans for client in plan.clients} == {*TRANSPORTS}
     assert {client.identity for plan in plans for client in plan.clients} == {*get_args(Identity)}
     assert {operation.trigger for plan in plans for operation in plan.operations} == {*get_args(Trigger)}
+    sends = [name for plan in plans for operation in plan.operations for name in operation.sends]
+    assert {*sends} == {*get_args(Generated)}
+    assert {plan.options.anonymous for plan in plans} == {"one", "address", "each"}
+    assert {plan.options.auth for plan in plans} == {"open", "session", "csrf"}
+    entries = [entry for plan in plans for entry in plan.timeline]
+    assert any(entry.identifier for entry in entries)
+    assert {len(entry.ends()) for entry in entries} == {0, 1, 2, 3}
+    assert {len(entry.roles) for entry in entries} == {0, 1, 2}
     assert {fault.action for plan in plans for fault in plan.faults} == {*get_args(FaultName)}
     source = Path(generation.__file__).read_text("utf-8")
     assert [each for each in FEATURES if source.count(f'"{each}"') < 2] == []

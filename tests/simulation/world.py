@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from cometreel.engine import Backend, Control, ReplaySettings
@@ -88,6 +89,7 @@ class World:
             repeat=options.repeat,
             max_waiting=options.max_waiting,
             node=f"n{node}" if options.nodes > 1 else None,
+            auth=options.auth,
         )
         self._restarts += 1
         return Backend(self._scenario_of(node), settings, nonce=f"{self._nonce}{node}-{self._restarts}")
@@ -163,6 +165,8 @@ class World:
         """Let a request reach the server of a client."""
         node = client.plan.node
         self._count()
+        if client.plan.address:
+            request = replace(request, address=client.plan.address)
         self._request_of[request.id] = client
         self.history.append(Sent(self.now, node, client.plan.name, request, meaning))
         self.do(node, self.nodes[node].receive(request, self.now))
