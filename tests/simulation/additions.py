@@ -47,7 +47,8 @@ def _with_generated_values(plan: Plan, random: Random) -> Plan:
     chosen = random.choice([each for each in plan.operations if not each.binds])
     names = [each for each in get_args(Generated) if each != "ref" or chosen.trigger != "publish"]
     generating = replace(chosen, sends=tuple(random.sample(names, random.randint(1, len(names)))))
-    return replace(plan, operations=tuple(generating if each is chosen else each for each in plan.operations))
+    operations = tuple(generating if each is chosen else each for each in plan.operations)
+    return replace(plan, operations=operations, options=replace(plan.options, manual_clock=random.random() < 0.5))
 
 
 def _with_lists(plan: Plan, random: Random) -> Plan:

@@ -68,6 +68,8 @@ IDENTIFIERS: Mapping[str, str] = {"id": "owner", "csv": "place"}
 Generated: TypeAlias = Literal["ref", "now", "uuid"]
 RECORDED = "2026-11-23T10:00:00Z"
 """The time at which the scenario's clock starts."""
+START = 1000.0
+"""The time of the first step on the clock of the engine, in seconds."""
 _GENERATED: Mapping[Generated, Mapping[str, str]] = {
     "ref": {"ref": "{{ ref }}"},
     "now": {"now": "{{ now }}"},
@@ -240,6 +242,8 @@ class Options(Short):
     seed: str | None = None
     dialect: Literal["3.x", "4+"] = "3.x"
     auth: Literal["open", "session", "csrf"] = "open"
+    manual_clock: bool = False
+    """True if `now` in templates follows the time of the engine."""
 
 
 class Step(NamedTuple):

@@ -19,6 +19,7 @@ from tests.simulation.plan import (
     DELAY,
     IDENTIFIERS,
     RECORDED,
+    START,
     Operation,
     Plan,
     PlannedFault,
@@ -462,7 +463,9 @@ class Predictor:
             number = f"{number}:{ref}"
         content = Content(body, number)
         if "now" in operation.sends:
-            content.at, body["now"] = session.clock, time_text(session.clock)
+            moved = session.last - START if self.plan.options.manual_clock else 0.0
+            content.at = max(session.clock, moved)
+            body["now"] = time_text(content.at)
         if "uuid" in operation.sends:
             content.play = session.user, exchange, session.counts.get(exchange, 0)
         return content
@@ -651,7 +654,7 @@ class Predictor:
 
 def time_text(seconds: float) -> str:
     """Return a time of the scenario's clock as in a template."""
-    time = datetime.fromisoformat(RECORDED) + timedelta(milliseconds=round(seconds * 1000))
+    time = datetime.fromisoformat(RECORDED) + timedelta(seconds=seconds)
     return time.isoformat(timespec="milliseconds" if time.microsecond else "seconds").replace("+00:00", "Z")
 
 

@@ -71,7 +71,9 @@ def socket_plan(seed: int, length: int = 150) -> Plan:
         plan,
         steps=tuple(step for step in plan.steps if step.do not in LEFT_OUT),
         clients=tuple(replace(client, node=0, address="") for client in plan.clients),
-        options=replace(plan.options, nodes=1, seed=SEED, max_waiting=Options().max_waiting, auth="open"),
+        options=replace(
+            plan.options, nodes=1, seed=SEED, max_waiting=Options().max_waiting, auth="open", manual_clock=True
+        ),
     )
 
 

@@ -30,7 +30,7 @@ from cometreel.http_fields import BODILESS
 from cometreel.jsonvalue import JSON
 from cometreel.wire import Accept, Drop, Frame, Headers, Reply, Request
 from tests.simulation.history import Changed, Emitted, FrameSent, History, Lost, Output, Sent
-from tests.simulation.world import START
+from tests.simulation.plan import START
 
 __all__ = ["PATIENCE", "AllowedDifferences", "ServedReplay", "SocketRun", "address_of", "difference"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from cometreel.wire import Frame, Reply
 from tests.simulation.history import Delivered, Emitted, FrameSent, HistoryEntry, Lost, Sent
-from tests.simulation.plan import Options, Plan
-from tests.simulation.world import START, World
+from tests.simulation.plan import START, Options, Plan
+from tests.simulation.world import World
 
 _MAX_LINES = 40
 _WIDTH = 110

@@ -27,11 +27,9 @@ from tests.simulation.history import (
     Meaning,
     Sent,
 )
-from tests.simulation.plan import Plan
+from tests.simulation.plan import START, Plan
 from tests.simulation.released import kept_by
 
-START = 1000.0
-"""The time of the first step on the clock of the engine, in seconds."""
 SETTLING = 60.0
 """How long clients poll after the last step before they leave, in seconds."""
 _MAX_IDLE_CALLS = 1000
@@ -92,7 +90,10 @@ class World:
             auth=options.auth,
         )
         self._restarts += 1
-        return Backend(self._scenario_of(node), settings, nonce=f"{self._nonce}{node}-{self._restarts}")
+        backend = Backend(self._scenario_of(node), settings, nonce=f"{self._nonce}{node}-{self._restarts}")
+        if options.manual_clock:
+            backend.follow_clock(START)
+        return backend
 
     def _scenario_of(self, node: int) -> CompiledScenario:
         if node not in self._edited:
