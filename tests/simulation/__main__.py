@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import count
+from typing import Any
 
 from cometreel.cli.engine_form import engine_form
 from tests.simulation.generation import plan_of
@@ -20,7 +21,7 @@ from tests.simulation.real_servers import check_servers
 from tests.simulation.recording_round_trip import RoundTripTotals, broken_round_trip, recordable_plan
 from tests.simulation.recording_round_trip import report_failure as report_round_trip
 from tests.simulation.runs import Totals, broken_promises, is_repeated, run_seed
-from tests.simulation.shrinking import Shrinker
+from tests.simulation.shrinking import SMALLER_PLANS, Shrinker
 from tests.simulation.transcript import conversation, transcript
 
 _ROUND_TRIP_ONE_IN = 20
@@ -35,8 +36,8 @@ def report_failure(seed: int, *, max_runs: int = 1500) -> str:
     """Return the smallest failing plan of a seed as a unit test, and its conversation."""
     plan = plan_of(seed)
     repeated = is_repeated(seed) and not broken_promises(plan)
-    arguments = {"repeated": True} if repeated else {}
-    plan = Shrinker(plan, partial(broken_promises, **arguments), max_runs=max_runs).shrink()
+    arguments: dict[str, Any] = {"repeated": True} if repeated else {}
+    plan = Shrinker(plan, partial(broken_promises, **arguments), SMALLER_PLANS, max_runs=max_runs).shrink()
     test = transcript(plan, seed, broken_promises, **arguments)
     return "\n".join([test, *(f"# {line}" for line in conversation(plan))])
 

@@ -30,7 +30,7 @@ from cometreel.wire import Accept, Drop, Frame, Headers, Reply
 from tests.simulation.generation import plan_of
 from tests.simulation.history import Delivered, Emitted, FrameSent, History, Lost, Sent
 from tests.simulation.plan import ClientPlan, Operation, Options, Plan, Step
-from tests.simulation.shrinking import Shrinker
+from tests.simulation.shrinking import SMALLER_PLANS, Shrinker
 from tests.simulation.transcript import transcript
 from tests.simulation.world import World
 
@@ -214,7 +214,7 @@ def report_failure(seed: int, *, max_runs: int = 1500) -> str:
     def find(plan: Plan) -> list[str]:
         return broken_round_trip(recordable(plan))
 
-    plan = recordable(Shrinker(plan_of(seed, length=_LENGTH), find, max_runs=max_runs).shrink())
+    plan = recordable(Shrinker(plan_of(seed, length=_LENGTH), find, SMALLER_PLANS, max_runs=max_runs).shrink())
     return transcript(plan, seed, broken_round_trip)
 
 

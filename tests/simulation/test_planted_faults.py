@@ -8,7 +8,7 @@ from tests.simulation.generation import plan_of
 from tests.simulation.plan import Answer, ClientPlan, Operation, Plan, PlannedEvent, PlannedFault, Step
 from tests.simulation.planted_faults import FAULTS, planted
 from tests.simulation.runs import broken_promises
-from tests.simulation.shrinking import Shrinker
+from tests.simulation.shrinking import SMALLER_PLANS, Shrinker
 from tests.simulation.transcript import pasted, transcript
 
 SEEDS = range(200)
@@ -59,7 +59,7 @@ def test_a_planted_fault_is_shown_by_a_test_of_at_most_ten_steps(fault: str):
     with planted(fault):
         seed = _first_seed()
         assert seed is not None
-        plan = Shrinker(plan_of(seed, length=60), max_runs=200).shrink()
+        plan = Shrinker(plan_of(seed, length=60), broken_promises, SMALLER_PLANS, max_runs=200).shrink()
         source = transcript(plan, seed, broken_promises)
     assert len(plan.steps) <= 10
     test = pasted(source)
@@ -76,4 +76,4 @@ def test_a_smaller_plan_that_fails_in_another_way_is_another_failure():
         number = len(plan.steps)
         return [f"{number}: a receives nothing" if number > 2 else f"{number}: a receives {number} replies"]
 
-    assert len(Shrinker(plan, find, max_runs=100).shrink().steps) == 3
+    assert len(Shrinker(plan, find, SMALLER_PLANS, max_runs=100).shrink().steps) == 3

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from cometreel.wire import Frame, Reply
 from tests.simulation.history import Delivered, Emitted, FrameSent, HistoryEntry, Lost, Sent
-from tests.simulation.plan import Plan
+from tests.simulation.plan import Plan, Short
 from tests.simulation.world import START, World
 
 _MAX_LINES = 40
@@ -19,23 +20,26 @@ _NAMES = {
         *("Answer", "ClientPlan", "Operation", "Options", "Plan", "PlannedEntry", "PlannedEvent", "PlannedFault"),
         "Step",
     ),
+    "tests.simulation.load_ledger": ("LoadPlan",),
+    "tests.simulation.load_server": ("ServerHabits",),
 }
 """The names that a plan may contain, by their module."""
 
 
-def transcript(plan: Plan, seed: int, check: Callable[..., list[str]], **arguments: object) -> str:
+def transcript(plan: Short, seed: int, check: Callable[..., list[str]], **arguments: object) -> str:
     """Return the source of a test that fails while the check finds something in the plan, with these arguments."""
     name = type(plan).__name__
     lines = [f"def test_seed_{seed}() -> None:"]
     lines += [f"    # {each}"[:_WIDTH] for each in check(plan, **arguments)]
     lines += [f"    plan = {name}("]
-    for field in fields(plan):
+    for field in fields(plan):  # type: ignore[arg-type]  # each subclass is a dataclass
         lines += _argument(field, getattr(plan, field.name))
     given = ", ".join(["plan", *(f"{key}={value!r}" for key, value in arguments.items())])
     lines += ["    )", f"    assert {check.__name__}({given}) == []"]
     source = "\n".join(lines) + "\n"
-    used = {**_NAMES, check.__module__: (check.__name__,)}
-    found = {module: [each for each in names if f"{each}(" in source] for module, names in used.items()}
+    used = {**_NAMES, check.__module__: (*_NAMES.get(check.__module__, ()), check.__name__)}
+    called = {*re.findall(r"\w+(?=\()", source)}
+    found = {module: [each for each in names if each in called] for module, names in sorted(used.items())}
     imports = [f"from {module} import {', '.join(names)}\n" for module, names in found.items() if names]
     return "".join([*imports, "\n\n", source])
 
