@@ -3,7 +3,8 @@
 `python -m benchmarks.soak [--minutes M]` raises the rate until the server uses half of a processor; if the clients are
 not fast enough for that, it halves their rate. It keeps this rate and samples the server. The slopes of memory and
 descriptors after the first quarter must be zero within their noise. The samples and the plot are in `build/soak`. A
-client that gets a wrong reply, or none in 20 seconds, ends the run with an error.
+client that gets a wrong reply, or none in 20 seconds, ends the run with an error. In the end, each client plays one
+more exchange, so that a server that has just fallen silent is noticed.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope:
     return Slope(found, math.sqrt(squares / (len(blocks) - 2) / spread * (1 + repeated) / (1 - repeated)))
 
 
-async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], SoakClients]:
-    """Run the clients, and sample the server.
+async def soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], SoakClients]:
+    """Run the clients, and sample the server. In the end, each client must complete one more exchange.
 
     :raises ClientFailed: if one of them fails.
     """
@@ -120,6 +121,8 @@ async def _soak(server: ServerProcess, seconds: float) -> tuple[list[Sample], So
                 faster = clients.rate * min(2.0, max(0.5, HALF / max(used, 0.01)))
                 clients.rate = max(FIRST_RATE, HALF * rate if is_limited else faster)  # a sample may have no exchange
             done, cpu, at = total, spent, now
+        clients.ending.set()
+        await asyncio.gather(*running)
     finally:
         for each in running:
             each.cancel()
@@ -173,7 +176,7 @@ def main() -> int:
         with serve(Path(folder), file) as server:
             log = Path(folder, "serve-soak-pure.log")
             try:
-                samples, clients = uvloop.run(_soak(server, options.minutes * 60))
+                samples, clients = uvloop.run(soak(server, options.minutes * 60))
             except ClientFailed as error:
                 print(f"{error}\nthe end of the server's log:\n{log.read_text()[-3000:]}")
                 return 1

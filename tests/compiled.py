@@ -58,6 +58,12 @@ PURE = {
     "tests/simulation/test_load_ledger.py::test_a_planted_fault_is_noticed": (
         "it replaces functions, which compiled code calls directly"
     ),
+    "tests/simulation/test_load_ledger.py::test_a_planted_fault_is_shown_by_a_test_of_at_most_ten_steps": (
+        "it replaces functions, which compiled code calls directly"
+    ),
+    "tests/simulation/test_load_ledger.py::test_the_command_prints_the_first_seed_that_fails_as_a_test": (
+        "it replaces functions, which compiled code calls directly"
+    ),
     "tests/serve/test_trace_post.py": "it counts the files of Python functions that a request passes through",
 }
 """The tests that can't run with the compiled engine, with the reason."""

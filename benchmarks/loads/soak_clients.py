@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeAlias
@@ -52,22 +52,31 @@ class SoakClients:
     exchanges: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TRANSPORTS, 0))
     """The complete exchanges: a POST, its reply, its notification and the next poll."""
     sessions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TRANSPORTS, 0))
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to let each client begin and complete one more exchange, then end."""
 
     async def run(self, number: int) -> None:
-        """Be one client until cancelled: one session after another.
+        """Be one client until the end: one session after another.
 
         :raises ClientFailed: if a reply or a notification is wrong or doesn't come in time, or a connection is closed.
         """
         random, transport = Random(self.seed * 1_000_000 + number), TRANSPORTS[number % len(TRANSPORTS)]
-        await asyncio.sleep(random.uniform(0, self.number / self.rate))
-        while True:
+        await self._pause(random.uniform(0, self.number / self.rate))
+        is_last = False
+        while not is_last:
             try:
                 async with AsyncExitStack() as stack:
-                    await self._session(transport, random, stack)
+                    is_last = await self._session(transport, random, stack)
             except Exception as error:
                 raise ClientFailed(f"client {number}, {transport}: {type(error).__name__}: {error}") from error
 
-    async def _session(self, transport: str, random: Random, stack: AsyncExitStack) -> None:
+    async def _pause(self, seconds: float) -> None:
+        """Wait; not longer than until the end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.ending.wait(), seconds)
+
+    async def _session(self, transport: str, random: Random, stack: AsyncExitStack) -> bool:
+        """Play exchanges; return True if the last one began after `ending` was set."""
         loop = asyncio.get_running_loop()
         until, ids = loop.time() + random.uniform(*STAY), itertools.count(1)
         calls = await self._connected(stack)
@@ -78,8 +87,9 @@ class SoakClients:
         poll = {"channel": "/meta/connect", "connectionType": transport, **about}
         await bayeux([{**poll, "id": str(next(ids)), "advice": {"timeout": 0}}])
         self.sessions[transport] += 1
-        due = loop.time()
-        while loop.time() < until:
+        due, is_last = loop.time(), False
+        while loop.time() < until and not is_last:
+            is_last = self.ending.is_set()
             held = asyncio.ensure_future(_with_notification(bayeux, poll, ids))
             try:
                 await _reply(calls, post("/api/v2/workbins", BODY, Cookie="; ".join(cookies)))
@@ -89,10 +99,11 @@ class SoakClients:
                 held.cancel()
             self.exchanges[transport] += 1
             due += self.number / self.rate * random.uniform(0.5, 1.5)
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            await self._pause(max(0.0, due - loop.time()))
             due = max(due, loop.time() - 1)
         if random.random() >= ABRUPT:
             await bayeux([{"channel": "/meta/disconnect", "id": str(next(ids)), **about}])
+        return is_last
 
     async def _connected(self, stack: AsyncExitStack) -> Streams:
         async with _in_time("the connection"):

@@ -213,7 +213,6 @@ class WebSocketConnection(PausableConnection):
         replay = context.replay
         if replay is None or replay.is_admin(head.decoded_path):
             handler = self._handler = AsgiWebSocket(self)
-            self.pause_reading()
             context.start(context.loop.create_task(handler.run(context.app)))
         else:
             client = self.client_address()

@@ -11,20 +11,18 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 
-from starlette.types import ASGIApp
-
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.engine.id_generator import IdGenerator
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import decode
 from cometreel.recording import distill, load_policy
 from cometreel.scenario import CompiledScenario, dump, loads, profile
-from cometreel.serve import replay_app
+from cometreel.serve import ReplayApp, replay_app
 from cometreel.serve.admin.auth import AdminAuth
 from cometreel.serve.admin.on_demand import admin_factory
 from cometreel.traffic.import_traffic import import_traffic
 from cometreel.wire import Accept, Begin, Drop, Effect, Forward, Headers, Reply, Request
-from tests.serve.memory_transport import connected, embedded, settled
+from tests.serve.memory_transport import EmbeddedApp, connected, settled
 from tests.serve.raw_request_table import TABLE_SCENARIO
 
 __all__ = [
@@ -76,7 +74,7 @@ async def _output(data: bytes, *, direct: bool) -> bytes:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: failures.append(str(context.get("exception") or context)))
     async with _application() as app:
-        transport = connected(app if direct else embedded(app))
+        transport = connected(app if direct else EmbeddedApp(app))
         for packet in (data[: len(data) // 2], data[len(data) // 2 :]):
             transport.receive(packet)
             await settled(transport)
@@ -89,7 +87,7 @@ async def _output(data: bytes, *, direct: bool) -> bytes:
 
 
 @asynccontextmanager
-async def _application() -> AsyncIterator[ASGIApp]:
+async def _application() -> AsyncIterator[ReplayApp]:
     factory = replay_app(
         _table_scenario(),
         ReplaySettings(seed="1", max_body=20_000),

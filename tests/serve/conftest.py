@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
 from cometreel.serve import BackgroundServer, ListenOptions, ReplayApp, replay_app, serve_in_background
+from tests.serve.memory_transport import EmbeddedApp
 
 PATIENCE = 30.0  # seconds until a test fails because an expected event did not happen
 
@@ -63,10 +64,6 @@ def until(happened: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"never happened: {what}")
 
 
-class EmbeddedApp(ReplayApp):
-    """A replay that the connections call as any ASGI application, because a subclass may override `__call__`."""
-
-
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Serve scenarios in this process: `serve(SCENARIO, speed=0)`; all stop with the test."""
@@ -78,9 +75,7 @@ def serve() -> Iterator[Serve]:
             @asynccontextmanager
             async def factory() -> AsyncIterator[ReplayApp]:
                 async with replay_app(loads(text), ReplaySettings().under(settings))() as app:
-                    if not direct:
-                        app.__class__ = EmbeddedApp
-                    yield app
+                    yield app if direct else cast("ReplayApp", EmbeddedApp(app))
 
             return stack.enter_context(serve_in_background(factory, listening))
 

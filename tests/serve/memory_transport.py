@@ -7,11 +7,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.serve import Limits
+from cometreel.serve import Limits, ReplayApp
 from cometreel.serve.server_connections import HttpConnection
 from cometreel.serve.server_context import ServerContext
 
-__all__ = ["MemoryTransport", "connected", "embedded", "settled"]
+__all__ = ["EmbeddedApp", "MemoryTransport", "connected", "settled"]
 
 ADDRESS = ("127.0.0.1", 4711)
 
@@ -83,13 +83,14 @@ def connected(
     return transport
 
 
-def embedded(app: ASGIApp) -> ASGIApp:
-    """Return an application that calls this one, so that a connection serves it as any ASGI application."""
+class EmbeddedApp:
+    """An application that calls a replay, so that a connection serves it as any ASGI application."""
 
-    async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope, receive, send)
+    def __init__(self, app: ReplayApp) -> None:
+        self._app, self.driver = app, app.driver
 
-    return call
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 async def settled(transport: MemoryTransport) -> None:

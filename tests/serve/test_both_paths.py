@@ -17,7 +17,7 @@ from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
 from cometreel.serve.request_parser import RequestParser
 from cometreel.serve.server_context import ServerContext
-from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
+from tests.serve.memory_transport import EmbeddedApp, MemoryTransport, connected, settled
 from tests.serve.raw_request_table import ANSWERED, BY_CORS, TABLE_SCENARIO
 from tests.serve.test_raw_requests import REFUSED
 
@@ -43,7 +43,7 @@ def answers_to(packets: list[list[bytes]], direct: bool, cors: str | None = None
         replay_settings = ReplaySettings(seed="1", max_body=20_000, cors=(cors,) if cors else ())
         factory = replay_app(loads(TABLE_SCENARIO), replay_settings, admin=lambda *_: admin)
         async with factory() as app:
-            context = ServerContext(app if direct else embedded(app), Limits(10), asyncio.get_running_loop())
+            context = ServerContext(app if direct else EmbeddedApp(app), Limits(10), asyncio.get_running_loop())
             return [await sent(connected(context), data) for data in packets]
 
     return [re.sub(rb"([0-9a-f]{32}|Date: [^\r]*)", b"-", got) for got in asyncio.run(answer())]

@@ -16,7 +16,7 @@ from cometreel.serve import ReplayApp
 from cometreel.serve.server_connections import HttpConnection
 from cometreel.wire import Begin, Chunk, Drop, Effect, End, Headers, Reply
 from tests.scripted_engines import TEXT, PartsEngine
-from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
+from tests.serve.memory_transport import EmbeddedApp, MemoryTransport, connected, settled
 
 
 class Talk:
@@ -70,7 +70,7 @@ def play(script: Script, *, direct: bool, cors: str | None = None) -> None:
     async def run() -> None:
         engine = PartsEngine()
         app = ReplayApp(Driver(engine), cors=CrossOriginAccess([cors]) if cors else None)
-        await script(Talk(app, engine, connected(app if direct else embedded(app))))
+        await script(Talk(app, engine, connected(app if direct else EmbeddedApp(app))))
 
     asyncio.run(run())
 

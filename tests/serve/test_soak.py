@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks.loads.soak_clients import ClientFailed, SoakClients
-from benchmarks.soak import slope
+from benchmarks.server_processes import ServerProcess
+from benchmarks.soak import slope, soak
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +78,23 @@ def test_a_client_fails_if_a_request_is_not_answered(monkeypatch: pytest.MonkeyP
 def test_a_client_fails_if_an_answer_is_wrong():
     not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
     assert failure(not_found) == "client 0, long-polling: AssertionError: 404 instead of 200: b''"
+
+
+def test_a_server_that_is_silent_in_the_end_fails_the_run(monkeypatch: pytest.MonkeyPatch):
+    """The clients would wait longer than the rest of the time."""
+    monkeypatch.setattr("benchmarks.soak.CLIENTS", 3)
+    monkeypatch.setattr("benchmarks.loads.soak_clients.PATIENCE", 0.5)
+
+    async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            await reader.read()
+
+    async def scene() -> None:
+        async with await asyncio.start_server(never_answers, "127.0.0.1", 0) as server:
+            await soak(ServerProcess(os.getpid(), server.sockets[0].getsockname()[1]), 0.1)
+
+    with pytest.raises(ClientFailed, match=r"client \d, .*: TimeoutError: .* didn't come in 0\.5 s"):
+        asyncio.run(scene())
 
 
 def test_a_short_run_plays_exchanges_over_every_transport_and_writes_samples_and_a_plot(tmp_path: Path):

@@ -16,7 +16,7 @@ from cometreel.serve import Limits, ReplayApp
 from cometreel.serve.websocket_connection import WebSocketConnection
 from cometreel.wire import Accept, Drop, Effect, Frame, Headers, Reply, Request
 from tests.scripted_engines import IdleEngine
-from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
+from tests.serve.memory_transport import EmbeddedApp, MemoryTransport, connected, settled
 from tests.serve.test_raw_requests import WEBSOCKET, frame
 
 UPGRADE = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b" + WEBSOCKET + b"\r\n"
@@ -100,7 +100,7 @@ def play(script: Callable[[Chat], Awaitable[None]], *, direct: bool, limits: Lim
     async def run() -> None:
         engine = EchoEngine()
         app = ReplayApp(Driver(engine))
-        await script(Chat(app, engine, connected(app if direct else embedded(app), limits)))
+        await script(Chat(app, engine, connected(app if direct else EmbeddedApp(app), limits)))
 
     asyncio.run(run())
 

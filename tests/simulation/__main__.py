@@ -12,14 +12,16 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import count
+from typing import Any
 
 from cometreel.cli.engine_form import engine_form
 from tests.simulation.generation import plan_of
 from tests.simulation.load_ledger import main as check_loads
 from tests.simulation.real_servers import check_servers
-from tests.simulation.recording_round_trip import RoundTripTotals, broken_round_trip
+from tests.simulation.recording_round_trip import RoundTripTotals, broken_round_trip, recordable_plan
+from tests.simulation.recording_round_trip import report_failure as report_round_trip
 from tests.simulation.runs import Totals, broken_promises, is_repeated, run_seed
-from tests.simulation.shrinking import Shrinker
+from tests.simulation.shrinking import SMALLER_PLANS, Shrinker
 from tests.simulation.transcript import conversation, transcript
 
 _ROUND_TRIP_ONE_IN = 20
@@ -34,9 +36,9 @@ def report_failure(seed: int, *, max_runs: int = 1500) -> str:
     """Return the smallest failing plan of a seed as a unit test, and its conversation."""
     plan = plan_of(seed)
     repeated = is_repeated(seed) and not broken_promises(plan)
-    find = partial(broken_promises, repeated=repeated)
-    plan = Shrinker(plan, find, max_runs=max_runs).shrink()
-    test = transcript(plan, seed, find(plan), repeated=repeated)
+    arguments: dict[str, Any] = {"repeated": True} if repeated else {}
+    plan = Shrinker(plan, partial(broken_promises, **arguments), SMALLER_PLANS, max_runs=max_runs).shrink()
+    test = transcript(plan, seed, broken_promises, **arguments)
     return "\n".join([test, *(f"# {line}" for line in conversation(plan))])
 
 
@@ -58,10 +60,11 @@ def main(arguments: list[str]) -> int:
             print(report_failure(seed))
             return 1
         if given.seed is not None or seed % _ROUND_TRIP_ONE_IN == 0:
-            differences = broken_round_trip(seed, trips)
-            if differences:
-                text = f"seed {seed}: the replay of its recording differs. SEED={seed} repeats it."
-                print(text, *differences, sep="\n")
+            broken = broken_round_trip(recordable_plan(seed), trips)
+            if broken:
+                print(f"seed {seed}: the replay of its recording differs: {broken[0]}")
+                print(f"SEED={seed} repeats it. The smallest plan that was found:\n")
+                print(report_round_trip(seed))
                 return 1
         if totals.actions >= given.actions:
             break

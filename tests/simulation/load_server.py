@@ -19,6 +19,7 @@ from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.event_loop import Timer
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss
+from tests.simulation.plan import Short
 
 __all__ = ["AgentConnection", "LoadServer", "ServedAgent", "ServedPost", "ServerHabits", "VirtualClock"]
 
@@ -55,14 +56,12 @@ class VirtualClock:
         self.time = end
 
 
-@dataclass(frozen=True)
-class ServerHabits:
+@dataclass(frozen=True, repr=False)
+class ServerHabits(Short):
     """The faults of the server, as probabilities per POST or per poll, and its times in seconds."""
 
     patience: float
     late: float
-    fates: dict[str, float]
-    """The probability of each fate of a POST; the rest is answered well."""
     reuses: bool = False
     """True if the server uses referenceIds again."""
     lost_polls: float = 0.0
@@ -80,6 +79,8 @@ class ServedPost:
     """A POST as the server knows it. Times are those of the client, because the network takes no time."""
 
     agent: ServedAgent
+    random: Random
+    """All draws for this POST, so that they don't depend on other POSTs."""
     number: int
     entry: str
     owner: str
@@ -288,10 +289,11 @@ class LoadServer:
     def _receive_post(
         self, agent: ServedAgent, connection: AgentConnection, token: int, content: dict[str, JSON]
     ) -> None:
-        now, random, habits = self._clock.time, self._random, self._habits
+        now, habits, random = self._clock.time, self._habits, Random(str(content["intended"]))  # not a secret
         expects = content["operationName"] != "Subscribe"
         post = ServedPost(
             agent,
+            random,
             len(agent.posts) + 1,
             str(content["entry"]),
             str(content.get("owner", "")),
@@ -305,8 +307,8 @@ class LoadServer:
         if self._is_down():
             self._reply(post, connection, token, 0.001, "refused")
             return
-        fate = post.fate = self._fate() if expects else "good"
-        after, kind = self._soon(), "good"
+        fate = post.fate = str(content["fate"]) if expects else "good"
+        after, kind = self._soon(random), "good"
         if fate in {"broken", "broken, answered"}:
             kind = "broken"
         elif fate in _STATUSES or fate == "no referenceId":
@@ -322,18 +324,10 @@ class LoadServer:
         if expects:
             self._push_answers(post, after)
         if random.random() < habits.strays:
-            self._push_stray(agent)
+            self._push_stray(post)
 
-    def _fate(self) -> str:
-        draw = self._random.random()
-        for fate, probability in self._habits.fates.items():
-            draw -= probability
-            if draw < 0:
-                return fate
-        return "good"
-
-    def _soon(self) -> float:
-        return min(self._random.expovariate(1 / self._habits.reply), self._habits.patience * 0.9)
+    def _soon(self, random: Random) -> float:
+        return min(random.expovariate(1 / self._habits.reply), self._habits.patience * 0.9)
 
     def _assign(self, post: ServedPost) -> None:
         free, fate = post.agent.free_references, post.fate
@@ -388,8 +382,8 @@ class LoadServer:
     # ------------------------------------------------------------------ notifications
     def _push_answers(self, post: ServedPost, replied: float) -> None:  # noqa: C901, PLR0912  # a table of fates
         """Schedule the notifications of a POST, by its fate."""
-        random, patience, late, fate = self._random, self._habits.patience, self._habits.late, post.fate
-        soon = replied + self._soon()
+        random, patience, late, fate = post.random, self._habits.patience, self._habits.late, post.fate
+        soon = replied + self._soon(random)
         times: list[float] = []
         part = ""
         if fate in {"good", "broken, answered", "silent, answered"}:
@@ -403,15 +397,15 @@ class LoadServer:
         elif fate == "overdue":
             times = [patience * random.uniform(1.001, 3), patience * random.uniform(1.001, 3)][: random.choice((1, 2))]
         elif fate == "duplicate":
-            times = [soon, soon + self._soon()]
+            times = [soon, soon + self._soon(random)]
         elif fate == "late duplicate":
             times = [soon, soon + patience * random.uniform(0.5, 2)]
         elif fate == "wrong":
             times, part = [soon], random.choice(_PARTS if post.owner else _PARTS[:3])
         elif fate == "wrong, then right":
-            times, part = [soon, soon + self._soon()], "Type"
+            times, part = [soon, soon + self._soon(random)], "Type"
         elif fate == "late reply, answered":
-            times = [replied + self._soon(), replied + self._soon()]
+            times = [replied + self._soon(random), replied + self._soon(random)]
         elif fate == "wrong reference":
             self._push_later(post.agent, soon, _Note(None, self._data(post, "", next(self._references))))
         for place, after in enumerate(sorted(times)):
@@ -427,15 +421,15 @@ class LoadServer:
         if post.agent.closed_at is None and not any(note.post is post for note in post.agent.waiting):
             self._free(post)
 
-    def _push_stray(self, agent: ServedAgent) -> None:
-        kind = self._random.choice(("unknown", "none", "state", "ahead"))
+    def _push_stray(self, post: ServedPost) -> None:
+        kind = post.random.choice(("unknown", "none", "state", "ahead"))
         data: JSONObject = {"messageType": "WorkbinStatsMessage"}
         if kind in {"unknown", "ahead"}:
             data["referenceId"] = next(self._references)
         elif kind == "state":
             data = {"messageType": "WorkbinStateChangeMessage", "referenceId": next(self._references)}
         note = _Note(None, data, "", counted=kind != "state", is_ahead=kind == "ahead" and self._habits.reuses)
-        self._push_later(agent, self._soon(), note)
+        self._push_later(post.agent, self._soon(post.random), note)
 
     def _data(self, post: ServedPost, part: str, reference: int) -> JSONObject:
         stats: JSONObject = {"Count": 1, "Type": post.kind, "Owner": post.owner or post.agent.name}

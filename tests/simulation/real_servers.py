@@ -28,21 +28,27 @@ from cometreel.serve.admin.on_demand import admin_factory
 from cometreel.wire import Effect, Frame, Reply, Request
 from demo import peers
 from demo.processes import Process
+from tests.simulation import socket_run
 from tests.simulation.clients import Client
 from tests.simulation.generation import plan_of
 from tests.simulation.history import Delivered, Meaning
 from tests.simulation.plan import Options, Plan
 from tests.simulation.served.driver_reports import VARIABLE, reporting_methods
+from tests.simulation.shrinking import SMALLER_PLANS, Shrinker
 from tests.simulation.socket_run import AllowedDifferences, ServedReplay, address_of, difference
+from tests.simulation.transcript import transcript
 from tests.simulation.world import World
 
 __all__ = [
     "LEFT_OUT",
     "SERVERS",
     "ServerProgram",
+    "broken_bytes",
     "check_servers",
     "compared",
     "played_in_memory",
+    "report_failure",
+    "servable",
     "serving_here",
     "socket_plan",
 ]
@@ -50,6 +56,10 @@ __all__ = [
 ROOT = Path(__file__).parents[2]
 TOKEN = "the-token-of-the-simulation"
 SEED = "7"
+MAX_RUNS = 300
+"""How often a plan that differs on a server is played to shrink it: a run takes about a second."""
+PATIENCE_OF_SHRINKING = 5.0
+"""`PATIENCE` of these runs."""
 
 LEFT_OUT: Mapping[str, str] = {
     "fail": "a write that fails while the client is connected can't be caused from outside",
@@ -62,11 +72,15 @@ LEFT_OUT: Mapping[str, str] = {
 
 
 def socket_plan(seed: int, length: int = 150) -> Plan:
-    """Return the plan of a seed without the steps that can't be repeated on a socket, for one server with a seed.
+    """Return the plan of a seed as it can be repeated on sockets."""
+    return servable(plan_of(seed, length=length))
+
+
+def servable(plan: Plan) -> Plan:
+    """Return a plan without the steps that can't be repeated on a socket, for one server with a seed.
 
     It needs no login, because servers refuse a WebSocket in different ways.
     """
-    plan = plan_of(seed, length=length)
     return replace(
         plan,
         steps=tuple(step for step in plan.steps if step.do not in LEFT_OUT),
@@ -240,12 +254,33 @@ def serving_here(plan: Plan, scenario: Path) -> Iterator[ServedReplay]:
 Serving: TypeAlias = Callable[[Plan, Path], AbstractContextManager[ServedReplay]]
 
 
-def compared(serving: Serving, seed: int, folder: Path) -> tuple[str, int]:
-    """Play a seed in memory and on a server; return the first difference, or "", and the number of equal outputs."""
-    plan, scenario = socket_plan(seed), folder / "scenario.yaml"
+def compared(serving: Serving, plan: Plan, folder: Path) -> tuple[str, int]:
+    """Play a plan in memory and on a server; return the first difference, or "", and the number of equal outputs."""
+    scenario = folder / "scenario.yaml"
     history = played_in_memory(plan, scenario).history
     with serving(plan, scenario) as served:
         return difference(served, history, scenario.read_text("utf-8"))
+
+
+def broken_bytes(plan: Plan, server: str) -> list[str]:
+    """Return the lines of the first difference between a plan that is `servable` in memory and on a server."""
+    with TemporaryDirectory() as folder:
+        return compared(SERVERS[server].serving, plan, Path(folder))[0].splitlines()
+
+
+def report_failure(seed: int, server: str) -> str:
+    """Return the smallest plan of a seed that differs on a server, as a unit test."""
+    plan = socket_plan(seed)
+    if not broken_bytes(plan, server):
+        return "The next run had no difference, so it depends on more than the seed."
+
+    def find(plan: Plan) -> list[str]:
+        return broken_bytes(servable(plan), server)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket_run, "PATIENCE", PATIENCE_OF_SHRINKING)
+        plan = servable(Shrinker(plan, find, SMALLER_PLANS, max_runs=MAX_RUNS).shrink())
+        return transcript(plan, seed, broken_bytes, server=server)
 
 
 def check_servers(seeds: Iterable[int]) -> bool:
@@ -254,10 +289,14 @@ def check_servers(seeds: Iterable[int]) -> bool:
     for seed in seeds:
         for name, program in SERVERS.items():
             with TemporaryDirectory() as folder:
-                found, count = compared(program.serving, seed, Path(folder))
+                found, count = compared(program.serving, socket_plan(seed), Path(folder))
             if found:
                 print(f"seed {seed} on {name}, after {count} equal outputs: {found}")
-                print(f"SEED={seed} SOCKETS=1 repeats it.")
+                print(
+                    f"SEED={seed} SOCKETS=1 repeats it. The smallest plan that is found in {MAX_RUNS} runs:\n",
+                    flush=True,
+                )
+                print(report_failure(seed, name))
                 return False
             totals[name] += count
     print("on sockets:", ", ".join(f"{count} equal outputs of {name}" for name, count in totals.items()))

@@ -30,6 +30,8 @@ from cometreel.wire import Accept, Drop, Frame, Headers, Reply
 from tests.simulation.generation import plan_of
 from tests.simulation.history import Delivered, Emitted, FrameSent, History, Lost, Sent
 from tests.simulation.plan import ClientPlan, Operation, Options, Plan, Step
+from tests.simulation.shrinking import SMALLER_PLANS, Shrinker
+from tests.simulation.transcript import transcript
 from tests.simulation.world import World
 
 __all__ = [
@@ -39,7 +41,9 @@ __all__ = [
     "RoundTripTotals",
     "broken_round_trip",
     "cuts_of",
+    "recordable",
     "recordable_plan",
+    "report_failure",
     "round_trip",
 ]
 
@@ -54,19 +58,24 @@ _DISCONNECT = "/meta/disconnect"
 _ENDED = "a CometD session that the server ended"
 _REPETITIONS = re.compile(r"the repeated answer '(.*)': nothing shows why")
 _STEPS = frozenset({"call", "connect", "publish", "subscribe", "unsubscribe", "disconnect"})
+_LENGTH = 40  # steps
 _PAUSE = 0.4
 """The time between the first steps of two clients, in seconds: each gets its cookie before it sends more."""
 
 
-def recordable_plan(seed: int, length: int = 40) -> Plan:
-    """Return the plan of a seed, without what happens to a server or to a connection.
+def recordable_plan(seed: int, length: int = _LENGTH) -> Plan:
+    """Return the plan of a seed as it can be recorded."""
+    return recordable(plan_of(seed, length=length, additions=False))
+
+
+def recordable(plan: Plan) -> Plan:
+    """Return a plan without what happens to a server or to a connection.
 
     There are no faults, changes of the environment, lost connections and nodes: a recording contains their result, not
     their cause. The server has the default settings, except for those that a recording shows. Each client can be
     recognised: those with cookies get them before anything else, and no two share the calls without identity. The
     additions are markers and settings, which a recording doesn't contain, either.
     """
-    plan = plan_of(seed, length=length, additions=False)
     old = plan.options
     options = Options(
         timeout=old.timeout,
@@ -116,10 +125,10 @@ def _polite(steps: Sequence[Step], first: Mapping[str, str]) -> Iterator[Step]:
     names = list(dict.fromkeys(step.client for step in steps))
     for place, name in enumerate(names):
         if first[name]:
-            yield Step(place * _PAUSE, name, first[name], [_HELLO, 0] if first[name] == "call" else [])
+            yield Step(round(place * _PAUSE, 6), name, first[name], [_HELLO, 0] if first[name] == "call" else [])
     connected = {name for name in names if first[name] == "connect"}
     for step in steps:
-        at = step.at + len(names) * _PAUSE
+        at = round(step.at + len(names) * _PAUSE, 6)
         if step.do == "connect":
             if step.client in connected:
                 yield Step(at, step.client, "disconnect")
@@ -145,9 +154,8 @@ def _as_replayed(plan: Plan, journal: Path) -> Plan:
 # ------------------------------------------------------------------ the round trip
 @dataclass(frozen=True)
 class RoundTrip:
-    """The result of one seed: the numbers of events and messages, the differences, and the secrets that were found."""
+    """The result of one plan: the numbers of events and messages, the differences, and the secrets that were found."""
 
-    seed: int
     events: int
     messages: int
     differences: tuple[Difference, ...]
@@ -157,12 +165,10 @@ class RoundTrip:
     found_secrets: tuple[str, ...]
 
 
-def round_trip(seed: int, folder: Path, length: int = 40) -> RoundTrip:
-    """Record, distill and replay the run of a seed. The journal is written to `folder`."""
-    plan = recordable_plan(seed, length)
+def round_trip(plan: Plan, journal: Path) -> RoundTrip:
+    """Record, distill and replay the run of a plan that is `recordable`."""
     recorded = World(plan)
     recorded.play()
-    journal = folder / f"seed-{seed}.jsonl"
     record(recorded.history, journal)
     distilled = distill(journal)
     text = dump(distilled.file)
@@ -177,7 +183,6 @@ def round_trip(seed: int, folder: Path, length: int = 40) -> RoundTrip:
     written = journal.read_text("utf-8") + text
     secrets = {name for name, secret in secrets_of(recorded) if any(each in written for each in encodings(secret))}
     return RoundTrip(
-        seed,
         len(read_journal(journal)[1]),
         len(before),
         tuple(each for each, reason in found.items() if not reason),
@@ -186,14 +191,34 @@ def round_trip(seed: int, folder: Path, length: int = 40) -> RoundTrip:
     )
 
 
-def broken_round_trip(seed: int, totals: RoundTripTotals) -> list[str]:
-    """Check the round trip of a seed; return its differences without a reason, and the secrets that were written."""
-    with TemporaryDirectory() as folder:
-        result = round_trip(seed, Path(folder))
-    totals.seeds += 1
-    totals.messages += result.messages
-    totals.explained += len(result.explained)
-    return [*map(str, result.differences), *(f"a secret is in the recording: {name}" for name in result.found_secrets)]
+def broken_round_trip(plan: Plan, totals: RoundTripTotals | None = None) -> list[str]:
+    """Return the differences of a round trip that have no reason, the secrets that were written, or an error.
+
+    The round trip is added to `totals`.
+    """
+    try:
+        with TemporaryDirectory() as folder:
+            result = round_trip(plan, Path(folder, "recording.jsonl"))
+    except Exception as error:  # noqa: BLE001  # an error of the recording breaks the round trip
+        return [f"0: {type(error).__name__}: {error}"]
+    if totals is not None:
+        totals.seeds += 1
+        totals.messages += result.messages
+        totals.explained += len(result.explained)
+    secrets = [f"0: a secret is in the recording: {name}" for name in result.found_secrets]
+    return [*(f"0: {each}" for each in result.differences), *secrets]
+
+
+def report_failure(seed: int, *, max_runs: int = 1500) -> str:
+    """Return the smallest plan of a seed whose round trip fails, as a unit test."""
+
+    def find(plan: Plan) -> list[str]:
+        return broken_round_trip(recordable(plan))
+
+    plan = recordable(
+        Shrinker(plan_of(seed, length=_LENGTH, additions=False), find, SMALLER_PLANS, max_runs=max_runs).shrink()
+    )
+    return transcript(plan, seed, broken_round_trip)
 
 
 @dataclass

@@ -9,13 +9,23 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from tests.simulation.plan import Operation, Options, Plan, PlannedEntry
-from tests.simulation.runs import broken_promises
+from tests.simulation.plan import Operation, Options, Plan, PlannedEntry, Step
+
+
+class HasSteps(Protocol):
+    """A plan of any kind: a dataclass with steps."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of the run."""
+
 
 Item = TypeVar("Item")
-Find: TypeAlias = Callable[[Plan], list[str]]
+AnyPlan = TypeVar("AnyPlan", bound=HasSteps)
+Smaller: TypeAlias = Callable[[AnyPlan], Iterator[AnyPlan]]
+"""Yields smaller plans."""
 
 _DETAILS = re.compile(r"'[^']*'|\{.*?\}|\(.*?\)|\b[a-f0-9]{32}\b|[\d.]+|\b[a-f]\b")
 
@@ -25,25 +35,32 @@ def kind_of(violation: str) -> str:
     return " ".join(_DETAILS.sub("", violation.partition(": ")[2]).split())
 
 
-class Shrinker:
+class Shrinker(Generic[AnyPlan]):
     """Shrinks one plan. `find` returns the broken promises of a plan."""
 
-    def __init__(self, plan: Plan, find: Find = broken_promises, *, max_runs: int) -> None:
-        self._find, self._max_runs, self._runs = find, max_runs, 0
+    def __init__(
+        self,
+        plan: AnyPlan,
+        find: Callable[[AnyPlan], list[str]],
+        smaller: Sequence[Smaller[AnyPlan]],
+        *,
+        max_runs: int,
+    ) -> None:
+        self._find, self._smaller, self._max_runs, self._runs = find, smaller, max_runs, 0
         self.plan = plan
         self._kind = kind_of(find(plan)[0])
 
-    def shrink(self) -> Plan:
+    def shrink(self) -> AnyPlan:
         """Return the smallest plan that was found."""
         while True:
             before = self.plan
             self._shrink_steps()
-            for candidate_of in (_with_fewer_clients, _with_fewer_parts, _with_defaults, _with_round_times):
-                self._shrink_with(candidate_of)
+            for candidates in self._smaller:
+                self._shrink_with(candidates)
             if self.plan == before or self._runs > self._max_runs:
                 return self.plan
 
-    def _fails(self, plan: Plan) -> bool:
+    def _fails(self, plan: AnyPlan) -> bool:
         self._runs += 1
         if self._runs > self._max_runs:
             return False
@@ -53,7 +70,7 @@ class Shrinker:
             return False
         return bool(found) and kind_of(found[0]) == self._kind
 
-    def _take(self, plan: Plan) -> bool:
+    def _take(self, plan: AnyPlan) -> bool:
         if plan == self.plan or not self._fails(plan):
             return False
         self.plan = plan
@@ -66,21 +83,21 @@ class Shrinker:
             place = 0
             while place < len(self.plan.steps):
                 fewer = (*self.plan.steps[:place], *self.plan.steps[place + size :])
-                if not self._take(replace(self.plan, steps=fewer)):
+                if not self._take(changed(self.plan, "steps", fewer)):
                     place += size
             size //= 2
 
-    def _shrink_with(self, candidates: Callable[[Plan], Iterator[Plan]]) -> None:
+    def _shrink_with(self, candidates: Smaller[AnyPlan]) -> None:
         again = True
         while again:
             again = any(self._take(candidate) for candidate in candidates(self.plan))
 
 
-def _changed(item: Item, name: str, value: object) -> Item:
+def changed(item: Item, name: str, value: object) -> Item:
     """Return a dataclass with another value of one field."""
     whole: Any = item
-    changed: Item = replace(whole, **{name: value})
-    return changed
+    new: Item = replace(whole, **{name: value})
+    return new
 
 
 def _without_each(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
@@ -97,13 +114,13 @@ def _with_fewer_clients(plan: Plan) -> Iterator[Plan]:
 def _with_fewer_parts(plan: Plan) -> Iterator[Plan]:
     for name in ("faults", "timeline", "operations", "users"):
         for fewer in _without_each(getattr(plan, name)):
-            yield _changed(plan, name, fewer)
+            yield changed(plan, name, fewer)
     for where, entry in enumerate(plan.timeline):
         for changed_entry in _simpler(entry):
             yield replace(plan, timeline=(*plan.timeline[:where], changed_entry, *plan.timeline[where + 1 :]))
     for where, operation in enumerate(plan.operations):
-        for changed in _smaller(operation):
-            yield replace(plan, operations=(*plan.operations[:where], changed, *plan.operations[where + 1 :]))
+        for each in _smaller(operation):
+            yield replace(plan, operations=(*plan.operations[:where], each, *plan.operations[where + 1 :]))
 
 
 def _simpler(entry: PlannedEntry) -> Iterator[PlannedEntry]:
@@ -134,19 +151,19 @@ def _smaller(operation: Operation) -> Iterator[Operation]:
         for each in smaller:
             yield replace(operation, answers=(*operation.answers[:place], each, *operation.answers[place + 1 :]))
     for name in ("roles", "echoes", "sends", "authenticated", "after", "before", "repeat"):
-        yield _changed(operation, name, Operation.__dataclass_fields__[name].default)
+        yield changed(operation, name, Operation.__dataclass_fields__[name].default)
 
 
 def _with_defaults(plan: Plan) -> Iterator[Plan]:
     default = Options()
     for name in Options.__dataclass_fields__:
-        yield replace(plan, options=_changed(plan.options, name, getattr(default, name)))
+        yield replace(plan, options=changed(plan.options, name, getattr(default, name)))
     yield replace(plan, through_yaml=False)
     for place, client in enumerate(plan.clients):
         for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node", "address"):
             value = "long-polling" if name == "transport" else type(client).__dataclass_fields__[name].default
-            changed = _changed(client, name, value)
-            yield replace(plan, clients=(*plan.clients[:place], changed, *plan.clients[place + 1 :]))
+            other = changed(client, name, value)
+            yield replace(plan, clients=(*plan.clients[:place], other, *plan.clients[place + 1 :]))
 
 
 def _with_round_times(plan: Plan) -> Iterator[Plan]:
@@ -158,8 +175,12 @@ def _with_round_times(plan: Plan) -> Iterator[Plan]:
         changes = [step._replace(at=round(step.at, digits)) for digits in (0, 1, 2)]
         if step.do == "connect" and step.value:
             changes.append(step._replace(value=None))
-        for changed in changes:
-            steps = (*plan.steps[:place], changed, *plan.steps[place + 1 :])
+        for each in changes:
+            steps = (*plan.steps[:place], each, *plan.steps[place + 1 :])
             ordered = all(one.at <= other.at for one, other in pairwise(steps))
-            if ordered and len(repr(changed)) < len(repr(step)):
+            if ordered and len(repr(each)) < len(repr(step)):
                 yield replace(plan, steps=steps)
+
+
+SMALLER_PLANS: Sequence[Smaller[Plan]] = (_with_fewer_clients, _with_fewer_parts, _with_defaults, _with_round_times)
+"""Make a plan of clients and their scenario smaller."""

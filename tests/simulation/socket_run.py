@@ -42,7 +42,7 @@ PIECE = 65_536
 
 
 class BytesDiffer(Exception):
-    """The server has sent something else than the engine in memory."""
+    """The server has sent something else than the engine in memory. The first line says what, others show the bytes."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class WebSocketClient:
         """Return status, header fields and body of the response to the upgrade."""
         event = self._next()
         if not isinstance(event, Response):
-            raise BytesDiffer(f"the upgrade is answered with {event}")
+            raise BytesDiffer(f"the upgrade is not answered\n  {event}")
         fields = [(name.lower(), value) for name, value in event.headers.raw_items()]
         return event.status_code, fields, bytes(event.body or b"")
 
@@ -172,9 +172,9 @@ class WebSocketClient:
     def frame(self) -> str:
         """Return the text of the next frame."""
         event = self._next()
-        if isinstance(event, WireFrame) and event.opcode is Opcode.TEXT:
-            return bytes(event.data).decode()
-        return str(event)
+        if not isinstance(event, WireFrame) or event.opcode is not Opcode.TEXT:
+            raise BytesDiffer(f"the server doesn't send a text frame\n  {event}")
+        return bytes(event.data).decode()
 
     def close_code(self) -> int | None:
         """Wait for the end of the connection; return the code of the server; None without one."""
@@ -182,7 +182,7 @@ class WebSocketClient:
         if event is None:
             return None
         if not isinstance(event, WireFrame) or event.opcode is not Opcode.CLOSE:
-            raise BytesDiffer(f"the server sends {event} instead of a close frame")
+            raise BytesDiffer(f"the server doesn't send a close frame\n  {event}")
         return Close.parse(event.data).code
 
     def unread(self) -> str:
@@ -214,7 +214,7 @@ class DriverReports:
 
     def _read(self, what: str) -> None:
         if not select.select([self._pipe], [], [], PATIENCE)[0]:
-            raise BytesDiffer(f"the driver has not reported {what!r} after {PATIENCE} s")
+            raise BytesDiffer(f"the driver has not reported {what} after {PATIENCE} s")
         data = os.read(self._pipe, PIECE)
         if not data:
             raise BytesDiffer("the server has ended")
@@ -277,6 +277,8 @@ class SocketRun:
         """The time since the beginning of the run, in seconds."""
         self.compared = 0
         """The number of replies, frames and ends of connections that were compared."""
+        self.current = ""
+        """The kind of the entry or of the output that is being played."""
 
     def play(self, history: History) -> None:
         """Play a history.
@@ -286,6 +288,7 @@ class SocketRun:
         with ExitStack() as stack:
             stack.callback(self._close)
             for entry in history:
+                self.current = type(entry.output if isinstance(entry, Emitted) else entry).__name__
                 self._move_to(entry.at)
                 if isinstance(entry, Sent):
                     self._send(entry.client, entry.request)
@@ -322,7 +325,7 @@ class SocketRun:
         for each in connections:
             if each.socket in readable or each.unread():
                 data = each.socket.recv(PIECE) if each.socket in readable else each.unread()
-                raise BytesDiffer(f"the server sends {data!r}; the engine in memory nothing")
+                raise BytesDiffer(f"the server sends more than the engine in memory\n  {data!r}")
 
     # ------------------------------------------------------------------ clients
     def _send(self, client: str, request: Request) -> None:
@@ -379,20 +382,22 @@ class SocketRun:
                     connection.socket.close()
             else:
                 assert isinstance(output, Drop), output
-                self._require(output, self._served.allowed.broken, connection.ended(self._served.allowed.broken))
+                self._require(
+                    output, "bytes", self._served.allowed.broken, connection.ended(self._served.allowed.broken)
+                )
                 del self._open[request_id]
                 connection.socket.close()
         elif isinstance(output, Accept):
             headers = output.headers if self._served.allowed.upgrade_fields else Headers()
             self._compare_head(output, headers, 101, b"", connection.accepted())
         elif isinstance(output, Frame):
-            self._require(output, output.text, connection.frame())
+            self._require(output, "text", output.text, connection.frame())
             self._reports.wait_for(f"written {number}")
         elif isinstance(output, Reply):
             self._compare_head(output, output.headers, output.status, output.body, connection.accepted())
         else:
             assert isinstance(output, Drop), output
-            self._require(output, output.code, connection.close_code())
+            self._require(output, "code", output.code, connection.close_code())
             del self._open[request_id]
             connection.socket.close()
             self._reports.wait_for(f"gone {number}")
@@ -407,15 +412,18 @@ class SocketRun:
     ) -> None:
         fields = [(name.lower(), value) for name, value in headers]
         if isinstance(output, Reply) and status not in BODILESS:
-            self._require(output, str(len(body)), dict(received[1]).get("content-length"))
+            self._require(output, "content-length", str(len(body)), dict(received[1]).get("content-length"))
         kept = [each for each in received[1] if each[0] not in self._served.allowed.adds]
-        self._require(output, (status, fields, body), (received[0], kept, received[2]))
+        others = " ".join(sorted({name for name, _ in {*fields} ^ {*kept}}))
+        self._require(output, "status", status, received[0])
+        self._require(output, f"fields {others}", fields, kept)
+        self._require(output, "body", body, received[2])
 
-    def _require(self, output: Output, expected: object, found: object) -> None:
+    def _require(self, output: Output, part: str, expected: object, found: object) -> None:
         if expected != found:
             first, second = _first_difference(repr(expected), repr(found))
-            what = f"{type(output).__name__} {output.request_id}"
-            raise BytesDiffer(f"{what}: in memory {first}, {self._served.name} {second}")
+            what = f"{type(output).__name__} {output.request_id} has other {part}"
+            raise BytesDiffer(f"{what}\n  in memory {first}\n  {self._served.name} {second}")
 
 
 def _first_difference(one: str, other: str) -> tuple[str, str]:
@@ -430,6 +438,8 @@ def difference(served: ServedReplay, history: History, scenario: str) -> tuple[s
     run = SocketRun(served, scenario)
     try:
         run.play(history)
-    except (BytesDiffer, TimeoutError, h11.RemoteProtocolError) as error:
+    except BytesDiffer as error:
         return f"{run.at}: {error}", run.compared
+    except (OSError, h11.RemoteProtocolError) as error:
+        return f"{run.at}: {run.current}: {error}", run.compared
     return "", run.compared

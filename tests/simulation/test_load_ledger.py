@@ -12,7 +12,9 @@ from cometreel.load import Arrival, ArrivalSchedule, Expectation, Ledger, Tally
 from cometreel.load.outcomes import Answered, PendingRequest
 from cometreel.load.tally import TallyState
 from cometreel.locust_agents.agent import Agent
-from tests.simulation.load_ledger import check_load, main
+from tests.simulation import load_ledger
+from tests.simulation.load_ledger import POSTS, broken_load, main, plan_of, report_failure
+from tests.simulation.transcript import pasted
 
 SEEDS = range(1, 13)
 FAULTY_SEEDS = range(1, 12)
@@ -22,18 +24,34 @@ FAULTY_POSTS = 300
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_server_and_the_ledger_count_the_same(seed: int):
-    assert check_load(seed, 2_000).differences == ()
+    assert broken_load(plan_of(seed, POSTS)) == []
 
 
 def test_the_faulty_seeds_have_no_differences_without_a_fault():
-    assert [check_load(seed, FAULTY_POSTS).differences for seed in FAULTY_SEEDS] == [()] * len(FAULTY_SEEDS)
+    assert _first_seed() is None
 
 
-def test_the_command_prints_the_first_seed_that_fails(monkeypatch: pytest.MonkeyPatch):
-    _longer_patience(monkeypatch)
+def _first_seed() -> int | None:
+    return next((seed for seed in FAULTY_SEEDS if broken_load(plan_of(seed, FAULTY_POSTS))), None)
+
+
+def test_the_command_prints_the_first_seed_that_fails_as_a_test(monkeypatch: pytest.MonkeyPatch):
+    _owners_are_not_compared(monkeypatch)
+    monkeypatch.setattr(load_ledger, "POSTS", FAULTY_POSTS)
     lines: list[str] = []
     assert not main(SEEDS, 6_000, lines.append)
-    assert re.match(r"load ledger: seed (\d+) fails\. SEED=\1 repeats it\.$", lines[0])
+    assert (found := re.match(r"load ledger: seed (\d+) fails: agent-\d+ of worker-\d+, POST \d+: ", lines[0]))
+    assert lines[1].startswith(f"SEED={found[1]} repeats it.")
+    assert lines[2:] == [report_failure(int(found[1]), FAULTY_POSTS)]
+    assert re.search(r"\n#  +[\d.]+  notification \d+, for POST 1, wrong Owner$", lines[2])
+
+
+def test_an_error_of_the_agents_fails_the_load_test(monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object) -> None:
+        raise ValueError("no agent")
+
+    monkeypatch.setattr(Agent, "start", fails)
+    assert broken_load(plan_of(1, FAULTY_POSTS)) == ["0: ValueError: no agent"]
 
 
 def _duplicates_are_answers(patch: pytest.MonkeyPatch) -> None:
@@ -139,10 +157,37 @@ PLANTED: list[Callable[[pytest.MonkeyPatch], None]] = [
 ]
 
 
-@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__.strip("_"))
+SHOWN = (
+    _duplicates_are_answers,
+    _early_notifications_are_dropped,
+    _owners_are_not_compared,
+    _a_lost_session_is_not_counted,
+    _unsent_requests_are_not_merged,
+)
+"""The faults whose runs are shrunk; `make simulate` shrinks each load test that fails."""
+
+
+def _name(plant: Callable[[pytest.MonkeyPatch], None]) -> str:
+    return plant.__name__.strip("_")
+
+
+@pytest.mark.parametrize("plant", [each for each in PLANTED if each not in SHOWN], ids=_name)
 def test_a_planted_fault_is_noticed(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch):
     plant(monkeypatch)
-    found = next((result for seed in FAULTY_SEEDS if (result := check_load(seed, FAULTY_POSTS)).differences), None)
-    assert found is not None
-    if re.match(r"agent-\d+ of worker-\d+", found.differences[0]):
-        assert len(found.transcript) > 1
+    assert _first_seed() is not None
+
+
+@pytest.mark.parametrize("plant", SHOWN, ids=_name)
+def test_a_planted_fault_is_shown_by_a_test_of_at_most_ten_steps(
+    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+):
+    plant(monkeypatch)
+    seed = _first_seed()
+    assert seed is not None
+    source = report_failure(seed, FAULTY_POSTS)
+    assert 1 <= source.count(" Step(") <= 10
+    test = pasted(source)
+    with pytest.raises(AssertionError):
+        test()
+    monkeypatch.undo()
+    test()

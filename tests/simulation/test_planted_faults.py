@@ -8,8 +8,8 @@ from tests.simulation.generation import plan_of
 from tests.simulation.plan import Answer, ClientPlan, Operation, Plan, PlannedEvent, PlannedFault, Step
 from tests.simulation.planted_faults import FAULTS, planted
 from tests.simulation.runs import broken_promises
-from tests.simulation.shrinking import Shrinker
-from tests.simulation.transcript import transcript
+from tests.simulation.shrinking import SMALLER_PLANS, Shrinker
+from tests.simulation.transcript import pasted, transcript
 
 SEEDS = range(200)
 """A fault that no run of these seeds shows is not noticed."""
@@ -59,13 +59,21 @@ def test_a_planted_fault_is_shown_by_a_test_of_at_most_ten_steps(fault: str):
     with planted(fault):
         seed = _first_seed()
         assert seed is not None
-        plan = Shrinker(plan_of(seed, length=60), max_runs=200).shrink()
-        source = transcript(plan, seed, broken_promises(plan))
+        plan = Shrinker(plan_of(seed, length=60), broken_promises, SMALLER_PLANS, max_runs=200).shrink()
+        source = transcript(plan, seed, broken_promises)
     assert len(plan.steps) <= 10
-    names: dict[str, object] = {}
-    exec(source, names)  # the test as it is pasted
-    test = names[f"test_seed_{seed}"]
-    assert callable(test)
+    test = pasted(source)
     test()
     with planted(fault), pytest.raises(AssertionError):
         test()
+
+
+def test_a_smaller_plan_that_fails_in_another_way_is_another_failure():
+    calls = tuple(Step(number / 10, "a", "call", ["op0", number]) for number in range(8))
+    plan = Plan((Operation("op0"),), (ClientPlan("a"),), calls)
+
+    def find(plan: Plan) -> list[str]:
+        number = len(plan.steps)
+        return [f"{number}: a receives nothing" if number > 2 else f"{number}: a receives {number} replies"]
+
+    assert len(Shrinker(plan, find, SMALLER_PLANS, max_runs=100).shrink().steps) == 3

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,10 +24,12 @@ from tests.simulation.real_servers import (
     check_servers,
     compared,
     played_in_memory,
+    report_failure,
     serving_here,
     socket_plan,
 )
 from tests.simulation.socket_run import AllowedDifferences
+from tests.simulation.transcript import pasted
 
 SAMPLE = (60, 111, 146, 156, 194)
 """Seeds that have all kinds of steps, clients and outputs together."""
@@ -37,13 +40,13 @@ ON_SERVERS = [("serve", 156), ("serve", 194), ("uvicorn", 60), ("uvicorn", 146),
 
 @pytest.mark.parametrize(("server", "seed"), ON_SERVERS)
 def test_a_server_sends_the_bytes_of_the_engine(server: str, seed: int, tmp_path: Path):
-    found, count = compared(SERVERS[server].serving, seed, tmp_path)
+    found, count = compared(SERVERS[server].serving, socket_plan(seed), tmp_path)
     assert (found, count > 90) == ("", True)
 
 
 @pytest.mark.parametrize("seed", [28, 156])
 def test_mitmdump_sends_the_bytes_of_the_engine(seed: int, tmp_path: Path):
-    found, count = compared(SERVERS["mitmdump"].serving, seed, tmp_path)
+    found, count = compared(SERVERS["mitmdump"].serving, socket_plan(seed), tmp_path)
     assert (found, count > 90) == ("", True)
 
 
@@ -130,13 +133,45 @@ FAULTS: dict[str, tuple[object, str, Callable[[Any], Any]]] = {
 FAULTY_PATIENCE = 2.0
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_of_a_server_is_noticed(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+SHOWN = ("a byte of a body is changed", "a frame is sent twice", "the clock is fast")
+"""The faults whose runs are shrunk; `make simulate SOCKETS=1` shrinks each run that fails."""
+
+
+def _plant(fault: str, patch: pytest.MonkeyPatch) -> None:
     owner, name, change = FAULTS[fault]
+    patch.setattr(owner, name, change(getattr(owner, name)))
+
+
+@pytest.mark.parametrize("fault", sorted({*FAULTS}.difference(SHOWN)))
+def test_a_fault_of_a_server_is_noticed(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(socket_run, "PATIENCE", FAULTY_PATIENCE)
-    monkeypatch.setattr(owner, name, change(getattr(owner, name)))
-    found = (compared(serving_here, seed, tmp_path)[0] for seed in SAMPLE)
+    _plant(fault, monkeypatch)
+    found = (compared(serving_here, socket_plan(seed), tmp_path)[0] for seed in SAMPLE)
     assert any(found)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a server in this process."""
+    monkeypatch.setattr(real_servers, "SERVERS", {"here": SimpleNamespace(serving=serving_here)})
+    monkeypatch.setattr(socket_run, "PATIENCE", FAULTY_PATIENCE)
+    return "here"
+
+
+@pytest.mark.parametrize("fault", SHOWN)
+def test_a_fault_of_a_server_is_shown_by_a_test_of_at_most_ten_steps(fault: str, here: str):
+    with pytest.MonkeyPatch.context() as patch:
+        _plant(fault, patch)
+        source = report_failure(SAMPLE[0], here)
+        assert 1 <= source.count(" Step(") <= 10
+        test = pasted(source)
+        with pytest.raises(AssertionError):
+            test()
+    test()
+
+
+def test_a_difference_that_is_not_repeated_is_not_shrunk(here: str):
+    assert report_failure(SAMPLE[0], here) == "The next run had no difference, so it depends on more than the seed."
 
 
 def test_the_command_prints_the_numbers_of_equal_outputs(
@@ -147,13 +182,17 @@ def test_the_command_prints_the_numbers_of_equal_outputs(
     assert re.fullmatch(r"on sockets: \d{3} equal outputs of serve\n", capsys.readouterr().out)
 
 
-def test_the_command_prints_the_first_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_the_command_prints_the_first_difference_as_a_test(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     strict = replace(SERVERS["serve"], allowed=AllowedDifferences({}))
     monkeypatch.setattr(real_servers, "SERVERS", {"serve": strict})
+    monkeypatch.setattr(real_servers, "MAX_RUNS", 2)
     assert not check_servers([28])
     assert "seed 28 on serve, after " in (report := capsys.readouterr().out)
     assert "SEED=28 SOCKETS=1 repeats it." in report
     assert "('connection', 'Upgrade')" in report
+    assert report.endswith("    assert broken_bytes(plan, server='serve') == []\n\n")
 
 
 @pytest.mark.parametrize("seed", SAMPLE)
@@ -161,4 +200,4 @@ def test_a_server_in_this_process_sends_the_bytes_of_the_engine(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(socket_run, "PATIENCE", FAULTY_PATIENCE)
-    assert compared(serving_here, seed, tmp_path)[0] == ""
+    assert compared(serving_here, socket_plan(seed), tmp_path)[0] == ""

@@ -6,7 +6,7 @@ import gc
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
@@ -31,6 +31,7 @@ from tests.simulation.plan import (
 )
 from tests.simulation.planted_faults import planted
 from tests.simulation.runs import Totals, broken_promises, bytes_of, differences, run_seed
+from tests.simulation.transcript import pasted
 from tests.simulation.transports import TRANSPORTS
 from tests.simulation.world import World, play
 
@@ -169,12 +170,11 @@ def test_a_seed_whose_bytes_differ_in_a_late_run_is_printed_as_a_test(monkeypatc
     assert re.match(r"0: output \d+ for [a-f] differs in two equal runs$", run_seed(125, Totals())[0])
     assert run_seed(126, Totals()) == []
     report = report_failure(125, max_runs=30)
-    names: dict[str, Any] = {}
-    exec(report, names)
+    test = pasted(report)
     with pytest.raises(AssertionError):
-        names["test_seed_125"]()
+        test()
     monkeypatch.undo()
-    names["test_seed_125"]()
+    test()
 
 
 def test_an_error_of_a_late_run_breaks_a_promise(monkeypatch: pytest.MonkeyPatch):

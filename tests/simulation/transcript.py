@@ -3,41 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, Field, fields
+from typing import Any
 
 from cometreel.wire import Frame, Reply
 from tests.simulation.history import Delivered, Emitted, FrameSent, HistoryEntry, Lost, Sent
-from tests.simulation.plan import START, Options, Plan
+from tests.simulation.plan import START, Plan, Short
 from tests.simulation.world import World
 
 _MAX_LINES = 40
 _WIDTH = 110
-_IMPORTS = """\
-from tests.simulation.plan import (
-    Answer, ClientPlan, Operation, Options, Plan, PlannedEntry, PlannedEvent, PlannedFault, Step
-)
-from tests.simulation.runs import broken_promises
-"""
+_NAMES = {
+    "tests.simulation.plan": (
+        *("Answer", "ClientPlan", "Operation", "Options", "Plan", "PlannedEntry", "PlannedEvent", "PlannedFault"),
+        "Step",
+    ),
+    "tests.simulation.load_ledger": ("LoadPlan",),
+    "tests.simulation.load_server": ("ServerHabits",),
+}
+"""The names that a plan may contain, by their module."""
 
 
-def transcript(plan: Plan, seed: int, broken: Iterable[str], *, repeated: bool = False) -> str:
-    """Return the source of a test that fails while the plan breaks a promise, when it is `repeated` if so."""
-    lines = [_IMPORTS, f"def test_seed_{seed}() -> None:"]
-    lines += [f"    # {each}"[:_WIDTH] for each in broken]
-    lines += ["    plan = Plan("]
-    for name in ("operations", "clients", "steps", "timeline", "faults", "users", "options", "through_yaml"):
-        lines += _argument(name, getattr(plan, name))
-    arguments = "plan, repeated=True" if repeated else "plan"
-    lines += ["    )", f"    assert broken_promises({arguments}) == []"]
-    return "\n".join(lines) + "\n"
+def transcript(plan: Short, seed: int, check: Callable[..., list[str]], **arguments: object) -> str:
+    """Return the source of a test that fails while the check finds something in the plan, with these arguments."""
+    name = type(plan).__name__
+    lines = [f"def test_seed_{seed}() -> None:"]
+    lines += [f"    # {each}"[:_WIDTH] for each in check(plan, **arguments)]
+    lines += [f"    plan = {name}("]
+    for field in fields(plan):  # type: ignore[arg-type]  # each subclass is a dataclass
+        lines += _argument(field, getattr(plan, field.name))
+    given = ", ".join(["plan", *(f"{key}={value!r}" for key, value in arguments.items())])
+    lines += ["    )", f"    assert {check.__name__}({given}) == []"]
+    source = "\n".join(lines) + "\n"
+    used = {**_NAMES, check.__module__: (*_NAMES.get(check.__module__, ()), check.__name__)}
+    called = {*re.findall(r"\w+(?=\()", source)}
+    found = {module: [each for each in names if each in called] for module, names in sorted(used.items())}
+    imports = [f"from {module} import {', '.join(names)}\n" for module, names in found.items() if names]
+    return "".join([*imports, "\n\n", source])
 
 
-def _argument(name: str, value: object) -> list[str]:
-    if value in ((), False) or value == Options():
+def _argument(field: Field[object], value: object) -> list[str]:
+    if value == (field.default if field.default_factory is MISSING else field.default_factory()):
         return []
     if not isinstance(value, tuple):
-        return [f"        {name}={value!r},"]
-    return [f"        {name}=(", *[f"            {each!r}," for each in value], "        ),"]
+        return [f"        {field.name}={value!r},"]
+    return [f"        {field.name}=(", *[f"            {each!r}," for each in value], "        ),"]
+
+
+def pasted(source: str) -> Callable[[], None]:
+    """Return the test in the source of a transcript, as if it were pasted into a test file."""
+    names: dict[str, Any] = {}
+    exec(source, names)
+    test: Callable[[], None] = next(each for name, each in names.items() if name.startswith("test_"))
+    return test
 
 
 def conversation(plan: Plan) -> list[str]:
