@@ -101,8 +101,8 @@ can use:
   links to the replay;
 - `ref`, the reference number of the reply, or a new one if none was recorded;
 - `now`, the scenario's clock: in each session, it starts at `source.recorded` and moves by the `after` of each reply,
-  whatever the speed; a notification has a later time, by its own delay; a [manual clock](python.md#move-the-clock) moves
-  it too, from the start of the replay on;
+  whatever the speed; a notification has a later time, by its own delay; a [manual clock](python.md#move-the-clock)
+  moves it too, from the start of the replay on;
 - `uuid()`, `randint()` and similar functions, which return the same values for the same seed, user, exchange and
   number of times that the session has played it; with a name, `uuid('x')` is the same in a reply and its notifications.
 
