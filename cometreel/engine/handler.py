@@ -238,6 +238,7 @@ class RequestHandler:
         at = session.ticks(now)
         if exchange.name in self._prepared.anchors:
             self.on_anchor(session, exchange.name, at)
+        session.clock += reply.after_seconds
         if player.is_next(reply.after_seconds, ready.first_after, at):
             player.schedule_ready(exchange, ready, live, session, at, self._journal.last)
             return answer
@@ -268,6 +269,7 @@ class RequestHandler:
             scheduled = [*ends, *scheduled]
         at = session.ticks(source.at)
         self.on_anchor(session, exchange.name, at)
+        session.clock += reply.after_seconds
         if self._player.is_next(after, min([each.after_seconds for each in scheduled], default=after), at):
             self._player.schedule(scheduled, session, at, exchange.index)
             return HandlerResult((answer,))
@@ -411,6 +413,7 @@ class RequestHandler:
         ]
         immediate = self._schedule_later(scheduled, session, source.at, exchange.index)
         self.on_anchor(session, exchange.name, session.ticks(source.at))
+        session.clock += reply.after_seconds
         after = reply.after_seconds + _delay(actions)
         return PublishAnswer(replace(reply, after_seconds=after), immediate, _breaks(actions))
 

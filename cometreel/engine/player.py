@@ -89,8 +89,6 @@ class Player:
             _capture(match, session)
         rendered = self._render(exchange, choice, normalized, session, actions)
         session.plays.count(exchange)
-        if rendered.reply is not None:
-            session.clock += rendered.reply.after_seconds
         return rendered
 
     def ready_response(self, exchange: Exchange) -> ReadyResponse | None:
@@ -110,7 +108,6 @@ class Player:
         if match.session_captures or match.ids:
             _capture(match, session)
         session.plays.count(choice.exchange)
-        session.clock += ready.reply.after_seconds
         if not ready.numbers:
             return _NO_NUMBERS
         take = session.references.take

@@ -202,7 +202,7 @@ class _Finder:
     def _can_answer(self, request: CorrelatedRequest, delivery: RecordedDelivery) -> bool:
         if not self._is_recent(request, delivery):
             return False
-        if request.is_anonymous:
+        if request.is_anonymous or not request.could_receive:
             return self._listeners.only(delivery.at) == delivery.session
         return request.session == delivery.session
 

@@ -54,12 +54,12 @@ class Conversation:
         return client
 
     def at(self, seconds: float) -> None:
-        """Move the time forward, and call the backend at each deadline."""
-        until = self.start + seconds
-        while (deadline := self.backend.deadline()) is not None and deadline <= until:
+        """Move the time forward, and call the backend at each deadline, also if it is later by a rounding error."""
+        until = round(seconds, 6)
+        while (deadline := self.backend.deadline()) is not None and round(deadline - self.start, 6) <= until:
             self.now = max(self.now, deadline)
             self.do(self.backend.advance(self.now))
-        self.now = max(self.now, until)
+        self.now = max(self.now, self.start + seconds)
 
     def send(self, client: Client, request: Request) -> None:
         """Pass a request of a client to the backend."""

@@ -269,6 +269,21 @@ def test_the_clock_of_the_scenario_moves_by_the_delays_of_the_replies(conversati
     assert b.received.pop()[2] == "2026-11-23T10:00:00Z", "each session has its own clock"
 
 
+@pytest.mark.parametrize("text", ["{$t: 'done{{ \"\" }}'}", "done"], ids=["template", "static"])
+def test_the_time_of_a_timeline_entry_counts_from_the_request_that_it_starts_with(
+    conversation: Talk, text: str
+) -> None:
+    """As the time of a notification of this request does."""
+    talk = conversation(
+        CLOCK.replace("text: done", f"text: {text}")
+        + 'timeline: [{since: work, after: 1m, channel: /entry, data: {$t: "{{ now }}"}}]\n'
+    )
+    a = talk.client().connects()
+    a.sends("POST", "/work")
+    talk.at(60.0)
+    a.receives((10.0, 200, "done"), (60.0, "/entry", "2026-11-23T10:01:00Z"))
+
+
 def test_generated_values_differ_between_users_and_between_plays(conversation: Talk) -> None:
     talk = conversation(
         "exchanges:\n  - {name: id, request: {method: GET, path: /id}, reply: {text: {$t: '{{ uuid() }}'}}}\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON
@@ -102,6 +102,7 @@ def per_exchange(heard: list[Received]) -> dict[str, list[str]]:
 
 
 @given(calls, st.lists(st.tuples(st.integers(0, 50), calls), max_size=3), speeds)
+@example([*[(0, "stats")] * 4, (45, "stats"), (69, "keep")], [(23, [(32, "stats")])], 0.5)  # due when a call comes
 def test_other_sessions_do_not_change_the_messages_of_a_session(
     mine: list[Call], others: list[tuple[int, list[Call]]], speed: float
 ) -> None:

@@ -264,6 +264,22 @@ def test_the_notification_of_a_call_without_cookie_is_for_the_asker(wire: Any) -
     ]
 
 
+def test_the_only_listener_gets_the_answers_of_a_session_without_a_client(wire: Any) -> None:
+    """An equal notification of a session that has one, with the same reference, is not the same."""
+    for number in (1, 3):
+        connect(wire, number / 10, f"c{number}", "/q", JSESSIONID=f"s{number}-0a1b2c3d")
+    for number, at in ((1, 1.0), (2, 1.1)):
+        wire.call(at, "POST", "/query", {"n": number}, {"referenceId": 5}, session=f"s{number}-0a1b2c3d")
+    for number, at in ((1, 1.0), (3, 1.1)):
+        poll(wire, at, f"c{number}", event("/q", referenceId=5), JSESSIONID=f"s{number}-0a1b2c3d")
+    distilled = wire.distil()
+    assert [(one.name, len(one.events or [])) for one in distilled.file.exchanges] == [
+        ("post query", 1),
+        ("post query (2)", 1),
+    ]
+    assert distilled.summary.correlated["reference"] == 2
+
+
 def test_a_listener_with_calls_of_its_own_gets_nothing_of_others(wire: Any) -> None:
     connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
     wire.call(0.5, "GET", "/me", None, {}, session="s1-0a1b2c3d")
