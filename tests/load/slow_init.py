@@ -1,4 +1,4 @@
-"""Locustfile: as `agent_stats.py`, but a worker processes messages for a second before Locust fires `init`.
+"""Locustfile beside another one: a worker processes messages for a second before Locust fires `init`.
 
 This happens for a short time in each worker. It is long enough to matter if the master is ready to start a test.
 """
@@ -8,11 +8,6 @@ from collections.abc import Callable
 import gevent
 from locust.runners import WorkerRunner
 
-from cometreel.locust_agents.agent_user import AgentUser
-from cometreel.locust_agents.locust_listeners import register_listeners
-from cometreel.locust_agents.run_options import read_options
-
-register_listeners(read_options)
 connect: Callable[[WorkerRunner], None] = WorkerRunner.connect_to_master
 
 
@@ -23,7 +18,3 @@ def connect_slowly(runner: WorkerRunner) -> None:
 
 
 WorkerRunner.connect_to_master = connect_slowly  # type: ignore[method-assign]  # the test needs this order of events
-
-
-class Desktop(AgentUser):
-    """An agent's desktop."""

@@ -49,7 +49,7 @@ def test_workers_whose_test_starts_before_their_init_event_run_their_agents(
     out = locust(
         *("--host", url, "--processes", 2, "--reel-rate", "steps 60,0 of 3s", *SHAPE, "--csv", "run"),
         *("--master-bind-port", port, "--master-port", port),
-        file=str(Path(__file__).with_name("slow_init.py")),
+        file=f"agent_stats.py,{Path(__file__).with_name('slow_init.py')}",
     ).await_end()
     assert totals(out) == (180, 180, 180, 180)
     assert requests(tmp_path / "run")["login", "Login"] == 12

@@ -10,18 +10,27 @@ from dataclasses import replace
 from random import Random
 from typing import TypeAlias, get_args
 
-from tests.simulation.plan import GETTING, ClientPlan, Generated, Operation, Options, Plan, PlannedEntry, Step, Trigger
+from tests.simulation.plan import (
+    GETTING,
+    IDENTIFIERS,
+    ClientPlan,
+    Generated,
+    Operation,
+    Options,
+    Plan,
+    PlannedEntry,
+    Step,
+)
 
 Addition: TypeAlias = Callable[[Plan, Random], Plan]
 
 _ADDRESSES = ("192.0.2.1", "192.0.2.2")
-_MARKED: tuple[Trigger, ...] = ("id", "csv")
 
 
 def _with_identifiers(plan: Plan, random: Random) -> Plan:
     """Let requests have the markers `$id` and `$csv`, and send them back in replies and notifications."""
     changed = [each for each in plan.operations if each.trigger != "publish" and not each.binds and not each.after]
-    triggers = {each.name: random.choice(_MARKED) for each in random.sample(changed, random.randint(1, 2))}
+    triggers = {each.name: random.choice([*IDENTIFIERS]) for each in random.sample(changed, random.randint(1, 2))}
 
     def marked(operation: Operation) -> Operation:
         if operation.name in triggers:

@@ -6,11 +6,13 @@ With all features in each run, some would hide faults in others: a node that res
 from __future__ import annotations
 
 from random import Random
+from typing import get_args
 
 from cometreel.jsonvalue import JSON
 from tests.simulation.additions import ADDITIONS
 from tests.simulation.plan import (
     CAPTURING,
+    IDENTIFIERS,
     Answer,
     ClientPlan,
     FaultName,
@@ -72,19 +74,10 @@ FEATURES = (
     "timeline",
 )
 _CHANNELS = ("/a", "/b", "/c/d")
-_TRIGGERS: tuple[Trigger, ...] = (
-    "literal",
-    "any",
-    "capture",
-    "partial",
-    "keep",
-    "one-of",
-    "query",
-    "path",
-    "regex",
-    "form",
-    "header",
+_TRIGGERS: tuple[Trigger, ...] = tuple(
+    each for each in get_args(Trigger) if each != "publish" and each not in IDENTIFIERS
 )
+"""Those of HTTP requests without an identifier."""
 _EXCHANGE_FAULTS: tuple[FaultName, ...] = ("status", "delay", "drop", "duplicate", "disconnect", "broken")
 _META_FAULTS: tuple[FaultName, ...] = ("status", "broken", "error")
 _DELAYS = (0.0, 0.0, 0.01, 0.1, 0.1, 0.3, 1.0, 3.0)

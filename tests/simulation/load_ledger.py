@@ -49,7 +49,7 @@ from tests.simulation.load_server import (
     counts_of,
 )
 from tests.simulation.plan import Short, Step
-from tests.simulation.shrinking import Shrinker, changed
+from tests.simulation.shrinking import Shrinker, changed, with_each
 from tests.simulation.transcript import transcript
 
 __all__ = ["POSTS", "LoadPlan", "broken_load", "main", "plan_of", "report_failure"]
@@ -482,9 +482,8 @@ def _simpler(plan: LoadPlan) -> Iterator[LoadPlan]:
     for each in fields(plan.habits):
         if each.default is not MISSING:
             yield replace(plan, habits=changed(plan.habits, each.name, each.default))
-    for place, step in enumerate(plan.steps):
-        if step.do == "request":
-            yield replace(plan, steps=(*plan.steps[:place], step._replace(value=None), *plan.steps[place + 1 :]))
+    for steps in with_each(plan.steps, lambda step: [step._replace(value=None)] if step.do == "request" else []):
+        yield replace(plan, steps=steps)
 
 
 def _differences_of_requests(run: LoadRun) -> list[str]:

@@ -63,7 +63,7 @@ CAPTURING: frozenset[Trigger] = frozenset({"capture", "keep", "query", "path", "
 """The triggers that capture the number of a call, so that templates can send it back."""
 GETTING: frozenset[Trigger] = frozenset({"query", "path", "header", "csv"})
 """The triggers that are GET requests."""
-IDENTIFIERS: Mapping[str, str] = {"id": "owner", "csv": "place"}
+IDENTIFIERS: Mapping[Trigger, str] = {"id": "owner", "csv": "place"}
 """The name of the `$id` in the request of a trigger."""
 Generated: TypeAlias = Literal["ref", "now", "uuid"]
 RECORDED = "2026-11-23T10:00:00Z"

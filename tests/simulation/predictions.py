@@ -369,9 +369,8 @@ class Predictor:
 
         `failed` is true if the reply has the status of a fault: it shows whether a fault with a rate was triggered.
         """
-        operations = self._edited if session.node in self._edited_on else self._operations
-        operation, had_role = operations[meaning.operation], bool(session.role)
-        chosen = self._choose(operation, session) if _matches(operation, session, meaning.number) else None
+        operation, had_role = self._operation(session, meaning), bool(session.role)
+        chosen = self._choose(operation, session, meaning.number)
         if chosen is None:
             return Prediction(now, 404)
         variant, place = chosen
@@ -431,11 +430,10 @@ class Predictor:
 
     def head(self, session: LiveSession, meaning: Meaning) -> Prediction:
         """Predict the reply to a HEAD: that of the next GET, which is not played."""
-        operations = self._edited if session.node in self._edited_on else self._operations
-        operation, now, is_locked_out = operations[meaning.operation], session.last, self.is_locked_out(session)
+        operation, now, is_locked_out = self._operation(session, meaning), session.last, self.is_locked_out(session)
         if is_locked_out and operation.authenticated is not False:
             return Prediction(now, 403)
-        chosen = self._choose(operation, session) if _matches(operation, session, meaning.number) else None
+        chosen = self._choose(operation, session, meaning.number)
         if chosen is None:
             return Prediction(now, 403 if is_locked_out else 404)
         exchange, answer = operation.exchange_name(*chosen), operation.answers[chosen[1]]
@@ -470,9 +468,13 @@ class Predictor:
             content.play = session.user, exchange, session.counts.get(exchange, 0)
         return content
 
-    def _choose(self, operation: Operation, session: LiveSession) -> tuple[str, int] | None:
-        """Return the role and the place of the answer that is due."""
-        if operation.authenticated not in (None, session.authenticated):
+    def _operation(self, session: LiveSession, meaning: Meaning) -> Operation:
+        """Return the operation that a request calls, as the server of the session has loaded it."""
+        return (self._edited if session.node in self._edited_on else self._operations)[meaning.operation]
+
+    def _choose(self, operation: Operation, session: LiveSession, number: int) -> tuple[str, int] | None:
+        """Return the role and the place of the answer to the call with a number; None if there is none."""
+        if not _matches(operation, session, number) or operation.authenticated not in (None, session.authenticated):
             return None
         first = {
             each: self._operations[each].exchange_name("", 0) for each in (operation.after, operation.before) if each

@@ -6,12 +6,12 @@ A smaller plan counts as the same failure if its first broken promise reads the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from tests.simulation.plan import Operation, Options, Plan, PlannedEntry, Step
+from tests.simulation.plan import Answer, ClientPlan, Operation, Options, Plan, PlannedEntry, PlannedEvent, Step
 
 
 class HasSteps(Protocol):
@@ -105,6 +105,13 @@ def _without_each(items: Sequence[Item]) -> Iterator[tuple[Item, ...]]:
         yield (*items[:place], *items[place + 1 :])
 
 
+def with_each(items: Sequence[Item], others: Callable[[Item], Iterable[Item]]) -> Iterator[tuple[Item, ...]]:
+    """Yield the items with one of them replaced, for each item and each of the `others` of it."""
+    for place, item in enumerate(items):
+        for other in others(item):
+            yield (*items[:place], other, *items[place + 1 :])
+
+
 def _with_fewer_clients(plan: Plan) -> Iterator[Plan]:
     for client in plan.clients:
         steps = tuple(step for step in plan.steps if step.client != client.name)
@@ -115,15 +122,13 @@ def _with_fewer_parts(plan: Plan) -> Iterator[Plan]:
     for name in ("faults", "timeline", "operations", "users"):
         for fewer in _without_each(getattr(plan, name)):
             yield changed(plan, name, fewer)
-    for where, entry in enumerate(plan.timeline):
-        for changed_entry in _simpler(entry):
-            yield replace(plan, timeline=(*plan.timeline[:where], changed_entry, *plan.timeline[where + 1 :]))
-    for where, operation in enumerate(plan.operations):
-        for each in _smaller(operation):
-            yield replace(plan, operations=(*plan.operations[:where], each, *plan.operations[where + 1 :]))
+    for timeline in with_each(plan.timeline, _simpler_entries):
+        yield replace(plan, timeline=timeline)
+    for operations in with_each(plan.operations, _smaller_operations):
+        yield replace(plan, operations=operations)
 
 
-def _simpler(entry: PlannedEntry) -> Iterator[PlannedEntry]:
+def _simpler_entries(entry: PlannedEntry) -> Iterator[PlannedEntry]:
     yield replace(entry, identifier="")
     for fewer in _without_each(entry.ends()):
         yield replace(entry, until=fewer[0] if len(fewer) == 1 else fewer or None)
@@ -131,27 +136,30 @@ def _simpler(entry: PlannedEntry) -> Iterator[PlannedEntry]:
         yield replace(entry, roles=roles)
 
 
-def _smaller(operation: Operation) -> Iterator[Operation]:
+def _smaller_operations(operation: Operation) -> Iterator[Operation]:
     if len(operation.answers) > 1:
         for fewer in _without_each(operation.answers):
             yield replace(operation, answers=fewer)
-    for place, answer in enumerate(operation.answers):
-        smaller = [replace(answer, events=fewer) for fewer in _without_each(answer.events)]
-        smaller += [replace(answer, after=0.0), replace(answer, numbered=False)]
-        for where, event in enumerate(answer.events):
-            changes = (
-                replace(event, count=1, gap=0.0),
-                replace(event, batch=None),
-                replace(event, deliver="asker"),
-                replace(event, after=0.0),
-            )
-            for change in changes:
-                events = (*answer.events[:where], change, *answer.events[where + 1 :])
-                smaller.append(replace(answer, events=events))
-        for each in smaller:
-            yield replace(operation, answers=(*operation.answers[:place], each, *operation.answers[place + 1 :]))
+    for answers in with_each(operation.answers, _smaller_answers):
+        yield replace(operation, answers=answers)
     for name in ("roles", "echoes", "sends", "authenticated", "after", "before", "repeat"):
         yield changed(operation, name, Operation.__dataclass_fields__[name].default)
+
+
+def _smaller_answers(answer: Answer) -> Iterator[Answer]:
+    for fewer in _without_each(answer.events):
+        yield replace(answer, events=fewer)
+    yield replace(answer, after=0.0)
+    yield replace(answer, numbered=False)
+    for events in with_each(answer.events, _simpler_events):
+        yield replace(answer, events=events)
+
+
+def _simpler_events(event: PlannedEvent) -> Iterator[PlannedEvent]:
+    yield replace(event, count=1, gap=0.0)
+    yield replace(event, batch=None)
+    yield replace(event, deliver="asker")
+    yield replace(event, after=0.0)
 
 
 def _with_defaults(plan: Plan) -> Iterator[Plan]:
@@ -159,11 +167,14 @@ def _with_defaults(plan: Plan) -> Iterator[Plan]:
     for name in Options.__dataclass_fields__:
         yield replace(plan, options=changed(plan.options, name, getattr(default, name)))
     yield replace(plan, through_yaml=False)
-    for place, client in enumerate(plan.clients):
-        for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node", "address"):
-            value = "long-polling" if name == "transport" else type(client).__dataclass_fields__[name].default
-            other = changed(client, name, value)
-            yield replace(plan, clients=(*plan.clients[:place], other, *plan.clients[place + 1 :]))
+    for clients in with_each(plan.clients, _simpler_clients):
+        yield replace(plan, clients=clients)
+
+
+def _simpler_clients(client: ClientPlan) -> Iterator[ClientPlan]:
+    for name in ("transport", "identity", "ack", "delay", "reconnects", "jar", "node", "address"):
+        value = "long-polling" if name == "transport" else ClientPlan.__dataclass_fields__[name].default
+        yield changed(client, name, value)
 
 
 def _with_round_times(plan: Plan) -> Iterator[Plan]:
@@ -171,15 +182,16 @@ def _with_round_times(plan: Plan) -> Iterator[Plan]:
     evenly = tuple(step._replace(at=place / 10) for place, step in enumerate(plan.steps))
     if len(repr(evenly)) < len(repr(plan.steps)):
         yield replace(plan, steps=evenly)
-    for place, step in enumerate(plan.steps):
-        changes = [step._replace(at=round(step.at, digits)) for digits in (0, 1, 2)]
-        if step.do == "connect" and step.value:
-            changes.append(step._replace(value=None))
-        for each in changes:
-            steps = (*plan.steps[:place], each, *plan.steps[place + 1 :])
-            ordered = all(one.at <= other.at for one, other in pairwise(steps))
-            if ordered and len(repr(each)) < len(repr(step)):
-                yield replace(plan, steps=steps)
+    for steps in with_each(plan.steps, _shorter_steps):
+        if all(one.at <= other.at for one, other in pairwise(steps)):
+            yield replace(plan, steps=steps)
+
+
+def _shorter_steps(step: Step) -> Iterator[Step]:
+    changes = [step._replace(at=round(step.at, digits)) for digits in (0, 1, 2)]
+    if step.do == "connect" and step.value:
+        changes.append(step._replace(value=None))
+    yield from (each for each in changes if len(repr(each)) < len(repr(step)))
 
 
 SMALLER_PLANS: Sequence[Smaller[Plan]] = (_with_fewer_clients, _with_fewer_parts, _with_defaults, _with_round_times)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
+import pytest
+
 from cometreel.wire import Frame, Reply
 from tests.simulation.history import Delivered, Emitted, FrameSent, HistoryEntry, Lost, Sent
 from tests.simulation.plan import START, Plan, Short
@@ -58,6 +60,16 @@ def pasted(source: str) -> Callable[[], None]:
     exec(source, names)
     test: Callable[[], None] = next(each for name, each in names.items() if name.startswith("test_"))
     return test
+
+
+def check_printed(source: str, patch: pytest.MonkeyPatch) -> None:
+    """Check that a printed test has at most ten steps, fails with the fault that is planted, and passes without it."""
+    assert 1 <= source.count(" Step(") <= 10
+    test = pasted(source)
+    with pytest.raises(AssertionError):
+        test()
+    patch.undo()
+    test()
 
 
 def conversation(plan: Plan) -> list[str]:
